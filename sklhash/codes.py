@@ -1,0 +1,291 @@
+"""Binary codes, packed eight bits to a byte."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_array
+
+__all__ = ["MAX_BITS", "PackedCodes", "as_packed", "pack", "unpack"]
+
+#: Longest code: distances, in bits, then fit 16 unsigned bits.
+MAX_BITS = 65_535
+
+
+def pack(codes: NDArray[Any]) -> NDArray[np.uint8]:
+    """Pack 0/1 codes: bit j goes to byte ``j // 8``, position ``j % 8``.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples, n_bits)
+        Booleans or 0/1 integers.
+
+    Returns
+    -------
+    packed : ndarray of shape (n_samples, ceil(n_bits / 8)), dtype uint8
+        Padding bits are zero.
+    """
+    return np.packbits(codes, axis=1, bitorder="little")
+
+
+def unpack(packed: NDArray[np.uint8], n_bits: int) -> NDArray[np.uint8]:
+    """Undo :func:`pack`.
+
+    Parameters
+    ----------
+    packed : ndarray of shape (n_samples, ceil(n_bits / 8)), dtype uint8
+    n_bits : int
+
+    Returns
+    -------
+    codes : ndarray of shape (n_samples, n_bits), dtype uint8
+        Zeros and ones.
+    """
+    return np.unpackbits(packed, axis=1, count=n_bits, bitorder="little")
+
+
+class PackedCodes:
+    """Binary codes of equal length, eight bits to a byte.
+
+    Bit j of a code is byte ``j // 8``, position ``j % 8`` (little bit order, as in
+    faiss); the padding bits of the last byte are zero.
+
+    Parameters
+    ----------
+    packed : ndarray of shape (n_samples, ceil(n_bits / 8)), dtype uint8
+        The bytes; kept as they are, so a memory map stays on disk.
+    n_bits : int
+        Code length, 1 to 65,535.
+
+    Attributes
+    ----------
+    packed : ndarray of shape (n_samples, ceil(n_bits / 8)), dtype uint8
+    n_bits : int
+    shape : tuple of int
+        ``(n_samples, n_bits)``.
+    nbytes : int
+        Memory of the packed bytes.
+
+    Raises
+    ------
+    TypeError
+        If `packed` is no uint8 array or `n_bits` no integer.
+    ValueError
+        If the shapes disagree or a padding bit is set.
+
+    See Also
+    --------
+    PackedCodes.from_codes : Pack an array of zeros and ones.
+
+    Examples
+    --------
+    >>> from sklhash import PackedCodes
+    >>> codes = PackedCodes.from_codes([[1, 0, 1], [0, 1, 1]])
+    >>> codes
+    PackedCodes(n_samples=2, n_bits=3)
+    >>> codes.packed.tolist()
+    [[5], [6]]
+    >>> codes[1].unpack()
+    array([[0, 1, 1]], dtype=uint8)
+    """
+
+    __slots__ = ("n_bits", "packed")
+
+    def __init__(self, packed: NDArray[np.uint8], n_bits: int) -> None:
+        self.n_bits = _check_n_bits(n_bits)
+        self.packed = _check_packed(packed, self.n_bits)
+
+    @classmethod
+    def from_codes(cls, codes: ArrayLike) -> PackedCodes:
+        """Pack codes given one number a bit.
+
+        Parameters
+        ----------
+        codes : array-like of shape (n_samples, n_bits)
+            0/1, bool, -1/+1 or real values; a bit is set where the value is ``> 0``.
+
+        Returns
+        -------
+        PackedCodes
+
+        Raises
+        ------
+        ValueError
+            If `codes` is not a finite numeric matrix of 1 to 65,535 columns.
+        """
+        if isinstance(codes, cls):
+            return codes
+        values = check_array(codes, ensure_min_samples=0, input_name="codes")
+        _check_n_bits(values.shape[1])
+        return cls(pack(values > 0), values.shape[1])
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[PackedCodes]) -> PackedCodes:
+        """Join codes of equal length, in the order given.
+
+        Parameters
+        ----------
+        parts : sequence of PackedCodes
+
+        Returns
+        -------
+        PackedCodes
+
+        Raises
+        ------
+        ValueError
+            If there are no parts or their `n_bits` differ.
+        """
+        lengths = {part.n_bits for part in parts}
+        if len(lengths) != 1:
+            raise ValueError(
+                "concatenate needs one or more PackedCodes of equal n_bits; got n_bits "
+                f"{sorted(lengths)}"
+            )
+        return cls(np.concatenate([part.packed for part in parts]), lengths.pop())
+
+    def unpack(self) -> NDArray[np.uint8]:
+        """Give the codes one byte a bit.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, n_bits), dtype uint8
+            Zeros and ones.
+        """
+        return unpack(self.packed, self.n_bits)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the codes to a ``.npy`` file that holds no pickle.
+
+        The file is an ordinary NumPy file with one field, named after the code
+        length, so ``np.load`` opens it without sklhash as well.
+
+        Parameters
+        ----------
+        path : str or path-like
+            File to write; used as it is, no suffix is added.
+        """
+        row = np.dtype([(f"bits{self.n_bits}", np.uint8, (self.packed.shape[1],))])
+        with open(path, "wb") as file:
+            rows = np.ascontiguousarray(self.packed).view(row)[:, 0]
+            np.save(file, rows, allow_pickle=False)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        mmap_mode: Literal["r", "r+", "c"] | None = None,
+    ) -> PackedCodes:
+        """Read codes that :meth:`save` wrote; never runs code from the file.
+
+        Parameters
+        ----------
+        path : str or path-like
+        mmap_mode : {'r', 'r+', 'c'}, default=None
+            Leave the bytes on disk and map them, as in :func:`numpy.load`.
+
+        Returns
+        -------
+        PackedCodes
+
+        Raises
+        ------
+        ValueError
+            If the file is not one that :meth:`save` wrote.
+        """
+        rows = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
+        names = getattr(rows.dtype, "names", None) or ("",)
+        match = re.fullmatch(r"bits(\d+)", names[0])
+        if match is None or rows.ndim != 1:
+            raise ValueError(
+                f"{os.fspath(path)!r} holds no packed codes (dtype {rows.dtype}); "
+                "expected a file written by PackedCodes.save"
+            )
+        return cls(rows[match.group()], int(match[1]))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(n_samples, n_bits)``."""
+        return len(self.packed), self.n_bits
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the packed bytes."""
+        return self.packed.nbytes
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    def __getitem__(self, rows: Any) -> PackedCodes:
+        if isinstance(rows, tuple):  # scikit-learn indexes rows as [rows, ...]
+            rows, *rest = rows
+            if any(index is not Ellipsis for index in rest):
+                raise IndexError("PackedCodes can be indexed by rows only")
+        if isinstance(rows, Integral):
+            rows = [rows]
+        return PackedCodes(self.packed[rows], self.n_bits)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PackedCodes):
+            return NotImplemented
+        return self.n_bits == other.n_bits and np.array_equal(self.packed, other.packed)
+
+    __hash__ = None  # type: ignore[assignment]  # the bytes may change, as in ndarray
+
+    def __repr__(self) -> str:
+        return f"PackedCodes(n_samples={len(self)}, n_bits={self.n_bits})"
+
+
+def as_packed(codes: Any, name: str = "codes") -> PackedCodes:
+    """Take codes in any form: packed ones as they are, arrays by their sign.
+
+    Parameters
+    ----------
+    codes : PackedCodes or array-like of shape (n_samples, n_bits)
+    name : str
+        What to call `codes` in error messages.
+
+    Returns
+    -------
+    PackedCodes
+    """
+    if isinstance(codes, PackedCodes):
+        if not len(codes):
+            raise ValueError(f"{name} holds 0 codes while a minimum of 1 is required")
+        return codes
+    if codes is None:
+        raise ValueError(f"{name} is missing: give an array of codes or a PackedCodes")
+    return PackedCodes.from_codes(check_array(codes, input_name=name))
+
+
+def _check_n_bits(n_bits: Any) -> int:
+    if isinstance(n_bits, bool) or not isinstance(n_bits, Integral):
+        raise TypeError(f"n_bits must be an integer; got {n_bits!r}")
+    if not 1 <= n_bits <= MAX_BITS:
+        raise ValueError(f"n_bits must be in [1, {MAX_BITS}]; got {n_bits}")
+    return int(n_bits)
+
+
+def _check_packed(packed: Any, n_bits: int) -> NDArray[np.uint8]:
+    if not isinstance(packed, np.ndarray) or packed.dtype != np.uint8:
+        raise TypeError(
+            "packed must be a uint8 array; got "
+            f"{getattr(packed, 'dtype', type(packed).__name__)}. "
+            "PackedCodes.from_codes packs an array of zeros and ones."
+        )
+    n_bytes = -(-n_bits // 8)
+    if packed.ndim != 2 or packed.shape[1] != n_bytes:
+        raise ValueError(
+            f"packed must have shape (n_samples, {n_bytes}) for n_bits={n_bits}; got "
+            f"{packed.shape}"
+        )
+    used = n_bits % 8
+    if used and (packed[:, -1] >> used).any():
+        raise ValueError(f"packed has bits set beyond n_bits={n_bits}")
+    return packed

@@ -1,0 +1,126 @@
+"""Distances of blocks of codes: the kernel everything else in this package calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import gen_batches
+
+Packed = NDArray[np.uint8]
+
+#: Pairs of codes in one block: its temporaries stay in a core's cache.
+BLOCK_PAIRS = 2**18
+#: Queries in one block, at most: they share each visit to the gallery.
+BLOCK_QUERIES = 64
+
+
+def distances(queries: Packed, gallery: Packed) -> NDArray[np.int32]:
+    """Hamming distance of every query to every gallery code.
+
+    Parameters
+    ----------
+    queries : ndarray of shape (n_queries, n_bytes), dtype uint8
+    gallery : ndarray of shape (n_gallery, n_bytes), dtype uint8
+
+    Returns
+    -------
+    distances : ndarray of shape (n_queries, n_gallery), dtype int32
+        In bits. This is the whole matrix: prefer :func:`top_k`,
+        :func:`within_radius` or :func:`histograms`, which never build it.
+    """
+    result = np.empty((len(queries), len(gallery)), np.int32)
+    for rows in query_batches(len(queries)):
+        for columns, block in gallery_blocks(queries[rows], gallery):
+            result[rows, columns] = block
+    return result
+
+
+def paired_distances(first: Packed, second: Packed) -> NDArray[np.int32]:
+    """Hamming distance of row i of one array to row i of the other.
+
+    Parameters
+    ----------
+    first, second : ndarray of shape (n_samples, n_bytes), dtype uint8
+
+    Returns
+    -------
+    distances : ndarray of shape (n_samples,), dtype int32
+        In bits.
+    """
+    return np.bitwise_count(first ^ second).sum(axis=1, dtype=np.int32)
+
+
+def query_batches(n_queries: int) -> list[slice]:
+    """Cut the queries into the batches that are searched together."""
+    return list(gen_batches(n_queries, BLOCK_QUERIES))
+
+
+def gallery_blocks(
+    queries: Packed, gallery: Packed, min_width: int = 1
+) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Walk through the gallery and give the distances of one batch of queries.
+
+    Parameters
+    ----------
+    queries : ndarray of shape (batch, n_bytes), dtype uint8
+    gallery : ndarray of shape (n_gallery, n_bytes), dtype uint8
+    min_width : int
+        Gallery codes in a block, at least.
+
+    Yields
+    ------
+    columns : slice
+        The block's place in the gallery, first to last.
+    block : ndarray of shape (batch, width), dtype uint8 or uint16
+        In bits.
+    """
+    query_words = to_words(queries)
+    width = max(min_width, BLOCK_PAIRS // len(queries))
+    for columns in gen_batches(len(gallery), width):
+        yield columns, block_distances(query_words, to_words(gallery[columns]))
+
+
+def to_words(packed: Packed) -> NDArray[Any]:
+    """Lay codes out word by word, in the widest words that fit them.
+
+    Parameters
+    ----------
+    packed : ndarray of shape (n_samples, n_bytes), dtype uint8
+
+    Returns
+    -------
+    words : ndarray of shape (n_words, n_samples), dtype uint8 to uint64
+        Zero padded; word w of all codes is contiguous.
+    """
+    n_samples, n_bytes = packed.shape
+    word = next((size for size in (1, 2, 4) if n_bytes <= size), 8)
+    padded = np.zeros((n_samples, -(-n_bytes // word) * word), np.uint8)
+    padded[:, :n_bytes] = packed
+    return np.ascontiguousarray(padded.view(f"u{word}").T)
+
+
+def block_distances(
+    query_words: NDArray[Any], gallery_words: NDArray[Any]
+) -> NDArray[Any]:
+    """Count the differing bits of all pairs, one word after the other.
+
+    Parameters
+    ----------
+    query_words : ndarray of shape (n_words, batch)
+    gallery_words : ndarray of shape (n_words, width)
+
+    Returns
+    -------
+    block : ndarray of shape (batch, width), dtype uint8 or uint16
+    """
+    words = zip(query_words, gallery_words, strict=True)
+    query, gallery = next(words)
+    total = np.bitwise_count(query[:, None] ^ gallery)
+    if len(query_words) > 3:  # 4 words of 64 bits can differ in 256 places
+        total = total.astype(np.uint16)
+    for query, gallery in words:
+        total += np.bitwise_count(query[:, None] ^ gallery)
+    return total

@@ -1,0 +1,423 @@
+"""Iterative quantization: rotate the data so that its signs lose least."""
+
+import warnings
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.linalg import cholesky, polar, solve_triangular, svd
+from scipy.sparse import csr_array, issparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.extmath import svd_flip
+from sklearn.utils.validation import check_consistent_length, validate_data
+
+from ._sklearn import Interval, StrOptions, fit_context
+from .base import FLOATS
+from .codes import MAX_BITS
+from .linear import (
+    MAX_COVARIANCE_FEATURES,
+    LinearHasher,
+    check_rank,
+    principal_directions,
+    project,
+    random_rotation,
+    wide_principal_directions,
+)
+from .metrics import check_labels
+from .streaming import Moments, Reservoir
+
+
+def learn_rotation(V, R, max_iter, tol=None):
+    """Minimise ``||B - V R||^2`` over signs B and rotations R, by alternation (Eq. 2).
+
+    Parameters
+    ----------
+    V : ndarray of shape (n_samples, rank), dtype float64
+        Projected rows.
+    R : ndarray of shape (rank, n_bits), dtype float64
+        Where to start; orthonormal rows.
+    max_iter : int
+    tol : float, default=None
+        Stop once an iteration lowers the error by less than this share of it.
+
+    Returns
+    -------
+    R : ndarray of shape (rank, n_bits), dtype float64
+    errors : ndarray of shape (n_iter,), dtype float64
+        ``||B - V R||^2 / (n_samples * n_bits)`` of each iteration; never rises.
+    """
+    errors = []
+    for _ in range(max_iter):
+        Z = V @ R
+        B = np.where(Z > 0, 1.0, -1.0)  # fix R, update B
+        errors.append(np.mean((B - Z) ** 2))
+        R, _ = polar(V.T @ B)  # fix B, update R: orthogonal Procrustes
+        if tol is not None and len(errors) > 1 and _gain(errors) < tol:
+            return R, np.array(errors)
+    if tol is not None:
+        warnings.warn(
+            f"ITQ stopped at max_iter={max_iter} before the gain of an iteration fell "
+            f"below tol={tol}: raise max_iter or tol",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+    return R, np.array(errors)
+
+
+def _gain(errors):
+    before, after = errors[-2:]
+    return (before - after) / before if before > 0 else 0.0
+
+
+def canonical_directions(moments, n_features, n_components, reg):
+    """Directions of X most correlated with Y, scaled by their correlations.
+
+    Solves ``C_xy (C_yy + reg I)^-1 C_yx w = lambda^2 (C_xx + reg I) w`` through the
+    singular values of the whitened ``C_xy``, as in Gong's ``cca.m``.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of the columns of X and Y, side by side.
+    n_features : int
+        Columns of X.
+    n_components : int
+        Directions wanted, at most.
+    reg : float
+        Added to both diagonals.
+
+    Returns
+    -------
+    components : ndarray of shape (rank, n_features)
+        ``lambda_k w_k``, largest correlation first; none with correlation 0.
+    correlations : ndarray of shape (rank,)
+        The canonical correlations ``lambda_k``.
+    """
+    C = moments.covariance() + reg * np.eye(len(moments.mean))
+    x, y = slice(n_features), slice(n_features, None)
+    L_x, L_y = cholesky(C[x, x], lower=True), cholesky(C[y, y], lower=True)
+    A = solve_triangular(L_x, C[x, y], lower=True)
+    A = solve_triangular(L_y, A.T, lower=True).T  # L_x^-1 C_xy L_y^-T
+    U, correlations, _ = svd(A, full_matrices=False)
+    U, _ = svd_flip(U, None, u_based_decision=True)
+
+    rank = np.sum(correlations[:n_components] > np.sqrt(np.finfo(np.float64).eps))
+    W = solve_triangular(L_x, U[:, :rank], lower=True, trans="T")
+    return (W * correlations[:rank]).T, correlations[:rank]
+
+
+class ITQ(LinearHasher):
+    """Iterative quantization (ITQ), unsupervised or guided by labels.
+
+    Rows are projected on their principal directions, or on the directions most
+    correlated with the labels, and then rotated so that they lie as near as possible
+    to the corners of the binary cube. The codes are the signs.
+
+    Parameters
+    ----------
+    n_bits : int, default=32
+        Code length, 1 to 65,535. More bits than the projection has dimensions are our
+        extension: the dimensions are spread over all bits by a rotation with
+        orthonormal rows (the same as padding with zero columns).
+    projection : {'pca', 'cca'}, default='pca'
+        ``'pca'``: principal components, unsupervised. ``'cca'``: canonical directions
+        between X and the labels y, scaled by their correlations.
+    max_iter : int, default=50
+        Alternations between codes and rotation, as in the authors' code.
+    tol : float, default=None
+        Stop once an alternation lowers the quantization error by less than this share
+        of it; None runs all `max_iter`, as the authors do.
+    reg : float, default=1e-4
+        Added to the diagonals of both covariances for ``projection='cca'``. It is
+        absolute, as in the authors' code: standardize rows of very small scale.
+    max_samples : int or None, default=32768
+        Learn the rotation on that many rows, drawn at random; the projection is always
+        learned on all. None uses all rows. This is ours: the rotation has few
+        parameters, and more rows change it little.
+    random_state : int, RandomState instance or None, default=None
+        Draws the first rotation and the sample; None draws a fresh seed from the
+        operating system.
+
+    Attributes
+    ----------
+    mean_ : ndarray of shape (n_features,)
+        Mean of the training rows.
+    components_ : ndarray of shape (n_bits, n_features)
+        Directions of projection, rotation included.
+    rotation_ : ndarray of shape (rank, n_bits)
+        The learned rotation.
+    quantization_error_ : ndarray of shape (n_iter_,)
+        Mean squared difference between an entry of the rotated rows and its sign, at
+        each iteration; it never rises.
+    canonical_correlations_ : ndarray of shape (rank,)
+        Only with ``projection='cca'``.
+    n_iter_ : int
+        Iterations run.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if all were strings.
+
+    See Also
+    --------
+    PCAHashing : The same without learning the rotation.
+    RandomHyperplaneHashing : Learns nothing but the mean.
+
+    Notes
+    -----
+    After `partial_fit` the attributes are learned when they are next needed, and codes
+    encoded before it do not compare with codes encoded after.
+
+    References
+    ----------
+    Y. Gong, S. Lazebnik, A. Gordo and F. Perronnin, "Iterative quantization: a
+    Procrustean approach to learning binary codes for large-scale image retrieval",
+    IEEE TPAMI 35(12), 2013 (Eq. 2 and 3; CVPR 2011). Scaling and regularisation of the
+    canonical directions: the authors' ``cca.m``.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklhash import ITQ
+    >>> X, y = load_digits(return_X_y=True)
+    >>> itq = ITQ(n_bits=16, random_state=0).fit(X)
+    >>> itq.transform(X[:1]).shape, itq.encode(X)
+    ((1, 16), PackedCodes(n_samples=1797, n_bits=16))
+    >>> supervised = ITQ(n_bits=16, projection="cca", random_state=0).fit(X, y)
+    """
+
+    _parameter_constraints: dict = {
+        "n_bits": [Interval(Integral, 1, MAX_BITS, closed="both")],
+        "projection": [StrOptions({"pca", "cca"})],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left"), None],
+        "reg": [Interval(Real, 0, None, closed="neither")],
+        "max_samples": [Interval(Integral, 2, None, closed="left"), None],
+        "random_state": ["random_state"],
+    }
+    #: Attributes that depend on all rows seen; see `__getattr__`.
+    _learned = (
+        "mean_",
+        "components_",
+        "rotation_",
+        "quantization_error_",
+        "canonical_correlations_",
+        "n_iter_",
+    )
+
+    def __init__(
+        self,
+        n_bits=32,
+        *,
+        projection="pca",
+        max_iter=50,
+        tol=None,
+        reg=1e-4,
+        max_samples=32768,
+        random_state=None,
+    ):
+        self.n_bits = n_bits
+        self.projection = projection
+        self.max_iter = max_iter
+        self.tol = tol
+        self.reg = reg
+        self.max_samples = max_samples
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Learn projection and rotation.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or {array-like, sparse matrix} of shape \
+                (n_samples, n_labels), default=None
+            Classes or an indicator matrix, for ``projection='cca'``; otherwise ignored.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If all rows are equal, or y is missing for ``projection='cca'`` or does not
+            correlate with X.
+        """
+        X = validate_data(
+            self, X, accept_sparse="csr", dtype=FLOATS, ensure_min_samples=2
+        )
+        self._forget()
+        stream = _Stream.start(self)
+        stream.sample.update(X)
+        if self.projection == "pca" and X.shape[1] > MAX_COVARIANCE_FEATURES:
+            rng = np.random.RandomState(stream.rotation_seed)
+            self._learn(stream, *wide_principal_directions(X, self.n_bits, rng))
+        else:
+            stream.moments.update(X, *self._label_columns(stream, X, y))
+            self._learn(stream, *self._directions(stream.moments))
+        self._stream = stream
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, classes=None):
+        """Add rows to those learned from.
+
+        However the rows are split, the result is that of one `fit` on all of them, up
+        to rounding; rows seen by `fit` count. The attributes are learned when they are
+        next needed. Until then, and to go on later, the hasher keeps the covariance
+        matrix and the sample of rows; a hasher that has only seen `fit` leaves them
+        out when it is pickled.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            At most 8,192 features.
+        y : array-like of shape (n_samples,) or {array-like, sparse matrix} of shape \
+                (n_samples, n_labels), default=None
+            As in `fit`.
+        classes : array-like of shape (n_classes,), default=None
+            All classes there will be, for ``projection='cca'`` with a class vector;
+            only used in the first call. None for those of the first y.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If y holds a class that `classes` lacks, or if the hasher was fitted by
+            `fit` and has been pickled since.
+        """
+        stream = vars(self).get("_stream")
+        if stream is None and "components_" in vars(self):
+            raise ValueError(
+                "this ITQ was fitted by fit and then copied or pickled, which leaves "
+                "its running sums behind: call partial_fit on a clone, from the first "
+                "rows on"
+            )
+        X = validate_data(
+            self, X, accept_sparse="csr", dtype=FLOATS, reset=stream is None
+        )
+        stream = stream or _Stream.start(self)
+        columns = [X, *self._label_columns(stream, X, y, classes)]
+        stream.moments.update(*columns)
+        stream.sample.update(X)
+        stream.resumed = True
+        self._forget()
+        self._stream = stream
+        return self
+
+    def __getattr__(self, name):
+        """Learn from the rows that `partial_fit` has added, on first use."""
+        if name in ITQ._learned and "_stream" in vars(self):
+            self._learn(self._stream, *self._directions(self._stream.moments))
+            if name in vars(self):
+                return vars(self)[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __getstate__(self):
+        """Leave the running sums out, unless `partial_fit` is at work with them."""
+        state = super().__getstate__().copy()
+        if "_stream" in state and not state["_stream"].resumed:
+            del state["_stream"]
+        return state
+
+    def _forget(self):
+        for name in ("_stream", *self._learned):
+            vars(self).pop(name, None)
+
+    def _label_columns(self, stream, X, y, classes=None):
+        """Give the indicator matrix that CCA wants beside X, in a list; PCA wants none."""
+        width = X.shape[1]
+        if width > MAX_COVARIANCE_FEATURES:
+            raise ValueError(
+                f"X has {width} features, but partial_fit and projection='cca' take "
+                f"{MAX_COVARIANCE_FEATURES} at most: reduce them first, as by "
+                "TruncatedSVD"
+            )
+        if self.projection == "pca":
+            return []
+        if y is None:
+            raise ValueError(
+                "ITQ with projection='cca' requires y to be passed, but the target y is "
+                "None."
+            )
+        y = check_labels(y)
+        check_consistent_length(X, y)
+        if y.ndim == 1 and stream.classes is None:
+            stream.classes = np.unique(y if classes is None else classes)
+        Y = y if issparse(y) else _one_hot(y, stream.classes)
+        if stream.moments.n_samples and width + Y.shape[1] != len(stream.moments.mean):
+            raise ValueError(
+                f"y has {Y.shape[1]} label columns, but "
+                f"{len(stream.moments.mean) - width} in earlier calls"
+            )
+        return [Y]
+
+    def _directions(self, moments):
+        """Mean and directions of X, from the moments of all rows."""
+        if moments.n_samples < 2:
+            raise ValueError("ITQ needs 2 rows or more; partial_fit has seen 1 row")
+        d = self.n_features_in_
+        if self.projection == "pca":
+            return moments.mean, principal_directions(moments, self.n_bits)
+        W, self.canonical_correlations_ = canonical_directions(
+            moments, d, self.n_bits, self.reg
+        )
+        if len(W) == 0:
+            raise ValueError(
+                "X and y are uncorrelated: all rows or all labels are equal, or X is so "
+                f"small that reg={self.reg} drowns it (standardize X)"
+            )
+        return moments.mean[:d], W
+
+    def _learn(self, stream, mean, W):
+        """Learn the rotation on the sample and fold it into the projection."""
+        check_rank(W)
+        V = project(stream.sample.rows, mean, W).astype(np.float64)
+        R = random_rotation(
+            len(W), self.n_bits, np.random.RandomState(stream.rotation_seed)
+        )
+        R, self.quantization_error_ = learn_rotation(V, R, self.max_iter, self.tol)
+        self.n_iter_ = len(self.quantization_error_)
+        self.rotation_ = R
+        self.mean_, self.components_ = mean, R.T @ W
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = self.projection == "cca"
+        return tags
+
+
+@dataclass
+class _Stream:
+    """What ITQ keeps of the rows seen so far."""
+
+    moments: Moments
+    sample: Reservoir
+    rotation_seed: int
+    classes: np.ndarray | None = None
+    resumed: bool = False  # has partial_fit been called?
+
+    @classmethod
+    def start(cls, itq):
+        seeds = itq._check_random_state().randint(2**31 - 1, size=2)
+        sample = Reservoir(itq.max_samples, np.random.RandomState(seeds[0]))
+        return cls(Moments(), sample, seeds[1])
+
+
+def _one_hot(y, classes):
+    """Indicator matrix of a class vector, as CSR."""
+    column = np.searchsorted(classes, y)
+    column[column == len(classes)] = 0
+    unknown = classes[column] != y
+    if unknown.any():
+        raise ValueError(
+            f"y holds {y[unknown][0]!r}, which is not among the classes "
+            f"{classes.tolist()}: pass all classes in the first call of partial_fit"
+        )
+    ones = np.ones(len(y), np.float32)
+    return csr_array((ones, column, np.arange(len(y) + 1)), (len(y), len(classes)))

@@ -1,0 +1,34 @@
+"""Ranking measures that treat tied distances by rule, and scorers that use them."""
+
+from ._labels import check_labels
+from ._scorer import RetrievalScorer, map_scorer, ndcg_scorer
+from ._scores import (
+    precision_recall_curve,
+    relevance_histograms,
+    retrieval_scores,
+    scores_from_histograms,
+)
+from ._single import (
+    average_cumulative_gain,
+    mean_average_precision,
+    ndcg,
+    precision,
+    recall,
+    weighted_average_precision,
+)
+
+__all__ = [
+    "RetrievalScorer",
+    "average_cumulative_gain",
+    "map_scorer",
+    "mean_average_precision",
+    "ndcg",
+    "ndcg_scorer",
+    "precision",
+    "precision_recall_curve",
+    "recall",
+    "relevance_histograms",
+    "retrieval_scores",
+    "scores_from_histograms",
+    "weighted_average_precision",
+]

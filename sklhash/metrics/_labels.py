@@ -1,0 +1,169 @@
+"""Labels in any form, and the one form that counting works on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, issparse
+from sklearn.utils import check_array, column_or_1d
+
+#: With more shared labels the gain ``2**shared - 1`` leaves the range of floats.
+MAX_LABELS = 1000
+
+
+def check_labels(y: Any, name: str = "y") -> Any:
+    """Validate labels: a class vector, or an indicator matrix of zeros and ones.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or {array-like, sparse matrix} of shape \
+            (n_samples, n_labels)
+    name : str
+        What to call `y` in error messages.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,) or csr_array of shape (n_samples, n_labels)
+        Class vectors keep their dtype; indicator matrices become float32.
+
+    Raises
+    ------
+    ValueError
+        If `y` is missing, has NaN, is continuous, or is a matrix that holds anything
+        but zeros and ones.
+    """
+    if y is None:
+        raise ValueError(
+            f"{name} is missing: relevance needs class labels or a label matrix"
+        )
+    if not issparse(y):
+        y = np.asarray(y)
+    if issparse(y) or (y.ndim == 2 and y.shape[1] > 1):
+        return _check_indicator(y, name)
+    classes = column_or_1d(y, warn=True)
+    if classes.dtype.kind == "f" and not np.all(classes == np.floor(classes)):
+        raise ValueError(
+            f"{name} must hold class labels; got NaN or fractions. For a continuous "
+            "target, give the relevance of each pair as a matrix instead."
+        )
+    if classes.dtype.kind == "O":
+        check_array(
+            classes, dtype=object, ensure_2d=False, ensure_all_finite=True, input_name=name
+        )
+    return classes
+
+
+def _check_indicator(y: Any, name: str) -> csr_array:
+    y = check_array(y, accept_sparse="csr", input_name=name, ensure_min_samples=0)
+    labels = csr_array(y, dtype=np.float32)
+    labels.eliminate_zeros()
+    if np.any(labels.data != 1):
+        raise ValueError(
+            f"{name} must be a class vector or a matrix of zeros and ones; got a "
+            f"matrix with the value {labels.data[labels.data != 1][0]:g}"
+        )
+    return labels
+
+
+def encode_labels(y_query: Any, y_gallery: Any) -> tuple[Any, Any]:
+    """Bring the labels of queries and gallery to a common form.
+
+    Parameters
+    ----------
+    y_query, y_gallery : array-like or sparse matrix
+        As in :func:`check_labels`.
+
+    Returns
+    -------
+    query_labels, gallery_labels : ndarray of shape (n_samples,), dtype int64, or \
+            csr_array of shape (n_samples, n_labels), dtype float32
+
+    Raises
+    ------
+    ValueError
+        If one is a vector and the other a matrix, or their columns or types differ.
+    """
+    query, gallery = check_labels(y_query, "y_query"), check_labels(y_gallery, "y_gallery")
+    if query.shape[1:] != gallery.shape[1:]:
+        raise ValueError(
+            "y_query and y_gallery must both be class vectors, or indicator matrices "
+            f"with the same columns; got shapes {query.shape} and {gallery.shape}"
+        )
+    if query.ndim == 2:
+        return query, gallery
+    if (query.dtype.kind in "US") != (gallery.dtype.kind in "US") and "O" not in (
+        query.dtype.kind,
+        gallery.dtype.kind,
+    ):
+        raise ValueError(
+            "y_query and y_gallery must hold labels of one type; got "
+            f"{query.dtype} and {gallery.dtype}"
+        )
+    _, codes = np.unique(np.concatenate([query, gallery]), return_inverse=True)
+    codes = codes.astype(np.int64)
+    return codes[: len(query)], codes[len(query) :]
+
+
+def n_grades(query_labels: Any) -> int:
+    """One more than the most labels that a query can share with an item.
+
+    It depends on the queries alone, so histograms of several galleries add up.
+
+    Parameters
+    ----------
+    query_labels : ndarray or csr_array
+        As from :func:`encode_labels`.
+
+    Returns
+    -------
+    int
+    """
+    if query_labels.ndim == 1:
+        return 2
+    return 1 + int(query_labels.sum(axis=1).max(initial=0))
+
+
+def check_grades(largest: int) -> None:
+    """Refuse grades whose gain ``2**grade - 1`` no float can hold.
+
+    Parameters
+    ----------
+    largest : int
+
+    Raises
+    ------
+    ValueError
+        If `largest` is above 1,000.
+    """
+    if largest > MAX_LABELS:
+        raise ValueError(
+            f"relevance grades may go up to {MAX_LABELS}, for the gain 2**grade - 1 of "
+            f"nDCG; got {largest}"
+        )
+
+
+def check_relevance(relevance: Any) -> NDArray[np.int64]:
+    """Validate a relevance matrix: booleans, or whole non-negative grades.
+
+    Parameters
+    ----------
+    relevance : array-like of shape (n_queries, n_gallery)
+
+    Returns
+    -------
+    relevance : ndarray of shape (n_queries, n_gallery), dtype int64
+
+    Raises
+    ------
+    ValueError
+        If a grade is negative, fractional, not finite or above 1,000.
+    """
+    grades = check_array(relevance, input_name="relevance")
+    if np.any(grades < 0) or np.any(grades != np.floor(grades)):
+        raise ValueError(
+            "relevance must be boolean or hold whole numbers of shared labels >= 0"
+        )
+    check_grades(int(grades.max()))
+    return grades.astype(np.int64)

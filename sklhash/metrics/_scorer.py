@@ -1,0 +1,250 @@
+"""Retrieval measures as scikit-learn scorers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
+
+from .._sklearn import Interval, StrOptions
+from ..codes import PackedCodes, as_packed
+from ..encoding import encode_with
+from ..hamming import paired_distances
+from ._labels import check_labels
+from ._scores import RULES, retrieval_scores
+
+
+class RetrievalScorer(BaseEstimator):
+    """Score a hasher or a retriever by how it ranks: ``scorer(estimator, X, y)``.
+
+    It goes wherever scikit-learn takes ``scoring=``: `GridSearchCV`, `cross_validate`,
+    `learning_curve`. It can be pickled, cloned and shown.
+
+    Parameters
+    ----------
+    metric : str or sequence of str, default='map'
+        A metric of :func:`retrieval_scores`, such as ``'ndcg@100'``. With several,
+        the scorer returns a dict, computed in one pass (multimetric scoring).
+    k : int, default=None
+        Cut-off of every metric that does not name one itself.
+    gallery : {'auto', 'fitted', 'self'} or tuple (X_gallery, y_gallery), \
+            default='auto'
+        What the rows X search in:
+
+        - ``'fitted'``: the rows that the :class:`~sklhash.HammingRetriever`, which the
+          estimator is or ends in, was fitted with. In cross-validation this is the
+          training fold. Queries that are this gallery itself, row by row (the training
+          score), leave themselves out.
+        - ``'self'``: X itself, each row leaving itself out.
+        - a tuple: these rows and labels, hashed by the estimator; the fixed database
+          of the papers.
+        - ``'auto'``: ``'fitted'`` where there is a retriever, else ``'self'``.
+    ties, normalize, no_relevant
+        As in :func:`retrieval_scores`.
+
+    Raises
+    ------
+    ValueError
+        When called: if y is missing, the estimator keeps no gallery or no labels for
+        ``gallery='fitted'``, or no query has a relevant item.
+
+    See Also
+    --------
+    map_scorer : ``RetrievalScorer("map")``.
+    ndcg_scorer : ``RetrievalScorer("ndcg")``.
+
+    Notes
+    -----
+    With metadata routing enabled, ``set_score_request(sample_weight=True)`` weights
+    the queries.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from sklhash import ITQ
+    >>> from sklhash.metrics import RetrievalScorer
+    >>> X, y = load_digits(return_X_y=True)
+    >>> scorer = RetrievalScorer("map", k=100)
+    >>> cross_val_score(ITQ(n_bits=16, random_state=0), X, y, scoring=scorer, cv=3)
+    array([0.6..., 0.6..., 0.6...])
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  scikit-learn's form
+        "metric": [str, "array-like"],
+        "k": [Interval(Integral, 1, None, closed="left"), None],
+        "gallery": [StrOptions({"auto", "fitted", "self"}), tuple],
+        **RULES,
+    }
+    __metadata_request__score = {"sample_weight": None}  # noqa: RUF012  the same
+
+    def __init__(
+        self,
+        metric: str | Sequence[str] = "map",
+        *,
+        k: int | None = None,
+        gallery: Any = "auto",
+        ties: str = "expected",
+        normalize: str = "min",
+        no_relevant: str = "omit",
+    ) -> None:
+        self.metric = metric
+        self.k = k
+        self.gallery = gallery
+        self.ties = ties
+        self.normalize = normalize
+        self.no_relevant = no_relevant
+
+    def __call__(
+        self, estimator: Any, X: Any, y: Any = None, sample_weight: Any = None
+    ) -> float | dict[str, float]:
+        """Score a fitted estimator's ranking for the queries X.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted hasher, retriever, or pipeline ending in one.
+        X : array-like of shape (n_queries, n_features)
+        y : array-like of shape (n_queries,) or (n_queries, n_labels)
+            Labels of the queries.
+        sample_weight : array-like of shape (n_queries,), default=None
+
+        Returns
+        -------
+        score : float, or dict of str to float
+            Larger is better.
+        """
+        self._validate_params()
+        names = {name: self._with_cutoff(name) for name in self._metric_names()}
+        queries = encode_with(estimator, X)
+        scores = retrieval_scores(
+            queries,
+            **self._search_in(estimator, queries, y),
+            metrics=list(names.values()),
+            ties=self.ties,
+            normalize=self.normalize,
+            no_relevant=self.no_relevant,
+            sample_weight=sample_weight,
+        )
+        if isinstance(self.metric, str):
+            return scores[names[self.metric]]
+        return {name: scores[full] for name, full in names.items()}
+
+    def _metric_names(self) -> list[str]:
+        return [self.metric] if isinstance(self.metric, str) else list(self.metric)
+
+    def _with_cutoff(self, name: str) -> str:
+        if self.k is None:
+            return name
+        if isinstance(self.metric, str) and "@" in name:
+            raise ValueError(
+                f"the cut-off is given twice: metric={name!r} and k={self.k}"
+            )
+        return name if "@" in name else f"{name}@{self.k}"
+
+    def _search_in(
+        self, estimator: Any, queries: PackedCodes, y: Any
+    ) -> dict[str, Any]:
+        """Give gallery, labels and whether the queries are the gallery itself."""
+        retriever = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+        gallery = self.gallery
+        if isinstance(gallery, tuple):
+            X_gallery, y_gallery = _check_pair(gallery)
+            codes = encode_with(estimator, X_gallery)
+            return {"gallery_codes": codes, "y_query": y, "y_gallery": y_gallery}
+        if gallery == "auto":
+            gallery = "fitted" if hasattr(retriever, "gallery_codes_") else "self"
+        if gallery == "self":
+            return {
+                "gallery_codes": queries,
+                "y_query": y,
+                "y_gallery": y,
+                "exclude_self": True,
+            }
+        codes, labels = fitted_gallery(retriever)
+        return {
+            "gallery_codes": codes,
+            "y_query": y,
+            "y_gallery": labels,
+            "exclude_self": is_gallery_itself(queries, y, codes, labels),
+        }
+
+
+def _check_pair(gallery: tuple[Any, ...]) -> tuple[Any, Any]:
+    if len(gallery) != 2:
+        raise ValueError(
+            "gallery must be 'auto', 'fitted', 'self' or a tuple (X_gallery, "
+            f"y_gallery); got a tuple of {len(gallery)}"
+        )
+    X_gallery, y_gallery = gallery
+    return X_gallery, y_gallery
+
+
+def fitted_gallery(retriever: Any) -> tuple[PackedCodes, Any]:
+    """Codes and labels that a retriever was fitted with.
+
+    Parameters
+    ----------
+    retriever : HammingRetriever
+
+    Returns
+    -------
+    codes : PackedCodes
+    labels : ndarray or csr_array
+
+    Raises
+    ------
+    ValueError
+        If there is no gallery or it has no labels.
+    """
+    codes = getattr(retriever, "gallery_codes_", None)
+    if codes is None:
+        raise ValueError(
+            f"{type(retriever).__name__} keeps no gallery: score a HammingRetriever, or "
+            "use gallery='self' or gallery=(X_gallery, y_gallery)"
+        )
+    if retriever.gallery_labels_ is None:
+        raise ValueError(
+            f"this {type(retriever).__name__} was fitted without y: labels of the "
+            "gallery are needed"
+        )
+    return as_packed(codes), retriever.gallery_labels_
+
+
+def is_gallery_itself(
+    queries: PackedCodes, y_query: Any, gallery: PackedCodes, y_gallery: Any
+) -> bool:
+    """Tell whether the queries are the gallery's rows, in its order.
+
+    Labels must agree in every row and codes in 99 of 100: a transformer that rounds
+    differently in `fit_transform` and `transform` may flip a bit here and there.
+
+    Parameters
+    ----------
+    queries, gallery : PackedCodes
+    y_query, y_gallery : labels
+
+    Returns
+    -------
+    bool
+    """
+    if queries.shape != gallery.shape or y_query is None:
+        return False
+    y_query = check_labels(y_query, "y")
+    if y_query.shape != y_gallery.shape or issparse(y_query) != issparse(y_gallery):
+        return False
+    if issparse(y_query):
+        same_labels = (y_query != y_gallery).nnz == 0
+    else:
+        same_labels = np.array_equal(y_query, y_gallery)
+    same_codes = paired_distances(queries.packed, gallery.packed) == 0
+    return bool(same_labels and same_codes.mean() >= 0.99)
+
+
+map_scorer = RetrievalScorer("map")
+ndcg_scorer = RetrievalScorer("ndcg")

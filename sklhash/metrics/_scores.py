@@ -1,0 +1,336 @@
+"""Ranking measures of binary codes, and of any distance matrix, by the same rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._sklearn import StrOptions, check_sample_weight, validate_params
+from ._closed_forms import RankSums
+from ._measures import MEASURES, Metric, Rules, parse_metrics
+from ._sources import CodePairs, MatrixPairs, check_histograms
+from ._tie_groups import TIES, TieGroups, groups_from_histograms
+
+DEFAULT_METRICS = (
+    "map",
+    "map@5000",
+    "ndcg@100",
+    "precision@100",
+    "recall@100",
+    "precision@r2",
+    "acg@100",
+    "wap@100",
+)
+
+#: Constraints of the parameters that say how ranks are counted.
+RULES: dict[str, list[Any]] = {
+    "ties": [StrOptions(set(TIES))],
+    "normalize": [StrOptions({"min", "relevant", "retrieved"})],
+    "no_relevant": [StrOptions({"omit", "zero"})],
+}
+
+
+@validate_params(
+    {
+        **RULES,
+        "exclude_self": ["boolean"],
+        "per_query": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def retrieval_scores(
+    query_codes: Any = None,
+    gallery_codes: Any = None,
+    y_query: Any = None,
+    y_gallery: Any = None,
+    *,
+    relevance: Any = None,
+    distances: Any = None,
+    metrics: str | Sequence[str] = DEFAULT_METRICS,
+    ties: str = "expected",
+    normalize: str = "min",
+    no_relevant: str = "omit",
+    exclude_self: bool = False,
+    per_query: bool = False,
+    sample_weight: Any = None,
+) -> dict[str, Any]:
+    """Score rankings of a gallery by every metric asked for, in one pass.
+
+    Give either codes and labels, or a `relevance` and a `distances` matrix. From
+    codes, two small histograms a query are counted and no ranking is sorted.
+
+    Parameters
+    ----------
+    query_codes : PackedCodes or array-like of shape (n_queries, n_bits)
+        A bit is set where the value is ``> 0``.
+    gallery_codes : PackedCodes or array-like of shape (n_gallery, n_bits)
+    y_query : array-like of shape (n_queries,), or {array-like, sparse matrix} of \
+            shape (n_queries, n_labels)
+        Classes, or an indicator matrix of zeros and ones. An item is relevant to a
+        query of the same class, or with which it shares at least one label.
+    y_gallery : like `y_query`, for the gallery
+    relevance : array-like of shape (n_queries, n_gallery), default=None
+        Booleans, or the number of shared labels of each pair.
+    distances : array-like of shape (n_queries, n_gallery), default=None
+        Any finite real numbers, small for near.
+    metrics : str or sequence of str
+        ``'map'``, ``'ndcg'``, ``'precision'``, ``'recall'``, ``'acg'`` (average
+        cumulative gain: mean number of shared labels) and ``'wap'`` (weighted average
+        precision), alone for the whole gallery or with ``'@k'`` for the first k
+        places; ``'precision@rR'`` and ``'recall@rR'`` count the items within R bits,
+        R included (precision is 0 where there are none). With fewer than k items in
+        the gallery the missing places count as irrelevant.
+    ties : {'expected', 'optimistic', 'pessimistic', 'index'}, default='expected'
+        Rule for equally distant items: the mean over all their orders, in closed
+        form; the most relevant first; the most relevant last; gallery order.
+    normalize : {'min', 'relevant', 'retrieved'}, default='min'
+        Denominator of AP@k and WAP@k: min(k, relevant items in the gallery); relevant
+        items in the gallery; relevant items among the first k, which most hashing
+        papers print and which is larger. Without a cut-off they agree.
+    no_relevant : {'omit', 'zero'}, default='omit'
+        Queries without a relevant item: left out of the means, or counted as 0.
+    exclude_self : bool, default=False
+        Queries are the gallery itself, row by row; leave item i out for query i.
+    per_query : bool, default=False
+        Return a value a query instead of their mean.
+    sample_weight : array-like of shape (n_queries,), default=None
+        Weights of the queries in the means.
+
+    Returns
+    -------
+    scores : dict
+        For each metric a float, or with `per_query` an array of shape (n_queries,),
+        NaN for omitted queries. ``'queries_without_relevant'`` counts the queries that
+        have no relevant item in the gallery.
+
+    Raises
+    ------
+    ValueError
+        If inputs are missing, do not fit together, or no query has a relevant item.
+
+    Notes
+    -----
+    The gain of nDCG is ``2**shared - 1``, the discount ``1 / log2(1 + rank)`` and the
+    ideal ranking that of the whole gallery.
+
+    Examples
+    --------
+    >>> from sklhash.metrics import retrieval_scores
+    >>> queries, gallery = [[0, 0, 1]], [[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 0]]
+    >>> retrieval_scores(queries, gallery, ["a"], ["a", "a", "b", "b"],
+    ...                  metrics=["map", "precision@r1"])
+    {'map': 0.916..., 'precision@r1': 0.666..., 'queries_without_relevant': 0}
+    """
+    parsed = parse_metrics(metrics)
+    source: CodePairs | MatrixPairs
+    if relevance is None and distances is None:
+        source = CodePairs.check(
+            query_codes, gallery_codes, y_query, y_gallery, exclude_self
+        )
+    elif any(x is not None for x in (query_codes, gallery_codes, y_query, y_gallery)):
+        raise ValueError(
+            "give codes and labels, or relevance and distances, but not both"
+        )
+    else:
+        source = MatrixPairs.check(relevance, distances, exclude_self)
+    rules = Rules(ties, normalize, RankSums.up_to(source.n_ranks))
+    blocks = [_score_block(block, parsed, rules) for block in source.tie_groups(ties)]
+    return _summarize(blocks, parsed, no_relevant, per_query, sample_weight)
+
+
+@validate_params(
+    {"exclude_self": ["boolean"]},
+    prefer_skip_nested_validation=True,
+)
+def relevance_histograms(
+    query_codes: Any,
+    gallery_codes: Any,
+    y_query: Any,
+    y_gallery: Any,
+    *,
+    exclude_self: bool = False,
+) -> NDArray[np.int64]:
+    """Count the items at each distance and with each number of shared labels.
+
+    These counts are all that the measures need. Those of several galleries (shards)
+    add up, and :func:`scores_from_histograms` scores the sum as if it were one.
+
+    Parameters
+    ----------
+    query_codes, gallery_codes, y_query, y_gallery
+        As in :func:`retrieval_scores`.
+    exclude_self : bool, default=False
+        Queries are the gallery itself, row by row; leave item i out for query i.
+
+    Returns
+    -------
+    histograms : ndarray of shape (n_queries, n_bits + 1, n_grades), dtype int64
+        ``histograms[i, d, g]`` items are d bits away from query i and share g labels
+        with it. `n_grades` is one more than the most labels that a query has.
+
+    Examples
+    --------
+    >>> from sklhash.metrics import relevance_histograms
+    >>> queries, gallery = [[0, 1]], [[0, 1], [1, 1], [1, 1]]
+    >>> relevance_histograms(queries, gallery, [7], [7, 7, 8])
+    array([[[0, 1],
+            [1, 1],
+            [0, 0]]])
+    """
+    return CodePairs.check(
+        query_codes, gallery_codes, y_query, y_gallery, exclude_self
+    ).histograms()
+
+
+@validate_params(
+    {**RULES, "ties": [StrOptions(set(TIES) - {"index"})], "per_query": ["boolean"]},
+    prefer_skip_nested_validation=True,
+)
+def scores_from_histograms(
+    histograms: Any,
+    *,
+    metrics: str | Sequence[str] = DEFAULT_METRICS,
+    ties: str = "expected",
+    normalize: str = "min",
+    no_relevant: str = "omit",
+    per_query: bool = False,
+    sample_weight: Any = None,
+) -> dict[str, Any]:
+    """Score the counts of :func:`relevance_histograms`, or the sum of several.
+
+    Parameters
+    ----------
+    histograms : array-like of shape (n_queries, n_bits + 1, n_grades)
+        Counts; every query has the same number of items.
+    metrics, ties, normalize, no_relevant, per_query, sample_weight
+        As in :func:`retrieval_scores`; ``ties='index'`` needs the ranking itself and
+        is not to be had from counts.
+
+    Returns
+    -------
+    scores : dict
+        As from :func:`retrieval_scores`.
+
+    Raises
+    ------
+    ValueError
+        If the counts are negative, fractional or differ in total between queries.
+
+    Examples
+    --------
+    >>> from sklhash.metrics import relevance_histograms, scores_from_histograms
+    >>> queries, y = [[0, 1]], [7]
+    >>> shards = ([[0, 1]], [7]), ([[1, 1], [1, 1]], [7, 8])
+    >>> counts = sum(relevance_histograms(queries, X, y, y_X) for X, y_X in shards)
+    >>> scores_from_histograms(counts, metrics="map")
+    {'map': 0.916..., 'queries_without_relevant': 0}
+    """
+    parsed = parse_metrics(metrics)
+    counts = check_histograms(histograms)
+    rules = Rules(ties, normalize, RankSums.up_to(int(counts[0].sum())))
+    distance = np.arange(counts.shape[1])[None]
+    groups = groups_from_histograms(counts, distance, ties)
+    blocks = [_score_block(groups, parsed, rules)]
+    return _summarize(blocks, parsed, no_relevant, per_query, sample_weight)
+
+
+@validate_params(
+    {"no_relevant": RULES["no_relevant"], "exclude_self": ["boolean"]},
+    prefer_skip_nested_validation=True,
+)
+def precision_recall_curve(
+    query_codes: Any,
+    gallery_codes: Any,
+    y_query: Any,
+    y_gallery: Any,
+    *,
+    no_relevant: str = "omit",
+    exclude_self: bool = False,
+    sample_weight: Any = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
+    """Precision and recall within every Hamming radius, averaged over the queries.
+
+    Parameters
+    ----------
+    query_codes, gallery_codes, y_query, y_gallery
+        As in :func:`retrieval_scores`.
+    no_relevant : {'omit', 'zero'}, default='omit'
+        Queries without a relevant item: left out of the means, or counted as 0.
+    exclude_self : bool, default=False
+        Queries are the gallery itself, row by row; leave item i out for query i.
+    sample_weight : array-like of shape (n_queries,), default=None
+        Weights of the queries in the means.
+
+    Returns
+    -------
+    precision : ndarray of shape (n_bits + 1,)
+        Relevant share of what lies within the radius; a query that finds nothing
+        counts as 0, as in the hashing literature.
+    recall : ndarray of shape (n_bits + 1,)
+        Share of the relevant items that lie within the radius; the last is 1.
+    radius : ndarray of shape (n_bits + 1,)
+        0, 1, ..., n_bits, in bits.
+
+    Examples
+    --------
+    >>> from sklhash.metrics import precision_recall_curve
+    >>> queries, gallery = [[0, 1]], [[0, 1], [1, 1], [1, 1]]
+    >>> precision, recall, radius = precision_recall_curve(
+    ...     queries, gallery, [7], [7, 7, 8])
+    >>> precision, recall, radius
+    (array([1. , 0.66..., 0.66...]), array([0.5, 1. , 1. ]), array([0, 1, 2]))
+    """
+    source = CodePairs.check(
+        query_codes, gallery_codes, y_query, y_gallery, exclude_self
+    )
+    radius = np.arange(source.queries.n_bits + 1)
+    metrics = [
+        f"{name}@r{r}" for name in ("precision", "recall") for r in radius
+    ]
+    parsed = parse_metrics(metrics)
+    rules = Rules("expected", "min", RankSums.up_to(source.n_ranks))
+    blocks = [_score_block(x, parsed, rules) for x in source.tie_groups("expected")]
+    scores = _summarize(blocks, parsed, no_relevant, False, sample_weight)
+    precision, recall = np.array([scores[name] for name in metrics]).reshape(2, -1)
+    return precision, recall, radius
+
+
+def _score_block(
+    groups: TieGroups, metrics: dict[str, Metric], rules: Rules
+) -> dict[str, NDArray[Any]]:
+    scores = {
+        name: MEASURES[metric.name](groups, metric, rules)
+        for name, metric in metrics.items()
+    }
+    return {**scores, "n_relevant": groups.n_relevant}
+
+
+def _summarize(
+    blocks: list[dict[str, NDArray[Any]]],
+    metrics: Iterable[str],
+    no_relevant: str,
+    per_query: bool,
+    sample_weight: Any,
+) -> dict[str, Any]:
+    """Join the blocks and average over the queries that count."""
+    n_relevant = np.concatenate([block["n_relevant"] for block in blocks])
+    weight = check_sample_weight(sample_weight, n_relevant, ensure_non_negative=True)
+    counted = (n_relevant > 0) | (no_relevant == "zero")
+    if not per_query and not (weight * counted).any():
+        raise ValueError(
+            f"none of the {len(counted)} queries (with a positive weight) has a relevant "
+            "item in the gallery. Do queries and gallery share labels? Splits of sorted "
+            "data need shuffling, as by cv=StratifiedKFold()."
+        )
+    result: dict[str, Any] = {}
+    for name in metrics:
+        scores = np.concatenate([block[name] for block in blocks])
+        if per_query:
+            result[name] = np.where(counted, scores, np.nan)
+        else:
+            result[name] = float(np.average(scores[counted], weights=weight[counted]))
+    result["queries_without_relevant"] = int((n_relevant == 0).sum())
+    return result

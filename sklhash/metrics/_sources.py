@@ -1,0 +1,196 @@
+"""What a ranking is scored from: codes with labels, or a pair of matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_array, check_consistent_length, gen_batches
+
+from ..codes import PackedCodes, as_packed
+from ..hamming import count_shared_labels, distances, histograms, paired_distances
+from ._labels import check_grades, check_relevance, encode_labels, n_grades
+from ._tie_groups import (
+    TieGroups,
+    groups_from_histograms,
+    groups_from_order,
+    histograms_from_matrix,
+)
+
+#: Histogram cells, or items, whose closed forms are computed at once.
+BLOCK_CELLS = 2**21
+
+
+class CodePairs(NamedTuple):
+    """Codes and labels of queries and gallery, checked against each other."""
+
+    queries: PackedCodes
+    gallery: PackedCodes
+    query_labels: Any
+    gallery_labels: Any
+    n_grades: int
+    exclude_self: bool
+
+    @classmethod
+    def check(
+        cls,
+        query_codes: Any,
+        gallery_codes: Any,
+        y_query: Any,
+        y_gallery: Any,
+        exclude_self: bool,
+    ) -> CodePairs:
+        queries = as_packed(query_codes, "query_codes")
+        gallery = as_packed(gallery_codes, "gallery_codes")
+        if queries.n_bits != gallery.n_bits:
+            raise ValueError(
+                "query_codes and gallery_codes must have equally many bits; got "
+                f"{queries.n_bits} and {gallery.n_bits}"
+            )
+        labels = encode_labels(y_query, y_gallery)
+        check_consistent_length(queries, labels[0])
+        check_consistent_length(gallery, labels[1])
+        if exclude_self:
+            _check_square(len(queries), len(gallery))
+        grades = n_grades(labels[0])
+        check_grades(grades - 1)
+        return cls(queries, gallery, *labels, grades, exclude_self)
+
+    @property
+    def n_ranks(self) -> int:
+        return len(self.gallery) - self.exclude_self
+
+    def histograms(self, rows: slice = slice(None)) -> NDArray[np.int64]:
+        queries, labels = self.queries.packed[rows], self.query_labels[rows]
+        counts = histograms(
+            queries,
+            self.gallery.packed,
+            labels,
+            self.gallery_labels,
+            n_bits=self.queries.n_bits,
+            n_grades=self.n_grades,
+        )
+        if self.exclude_self:
+            distance = paired_distances(queries, self.gallery.packed[rows])
+            shared = _paired_shared_labels(labels, self.gallery_labels[rows])
+            counts[np.arange(len(counts)), distance, shared] -= 1
+        return counts
+
+    def tie_groups(self, ties: str) -> Iterator[TieGroups]:
+        if ties == "index":
+            for rows in _batches(len(self.queries), len(self.gallery)):
+                distance, grade = self._matrices(rows)
+                yield groups_from_order(distance, grade, self.n_grades)
+            return
+        n_bits = self.queries.n_bits
+        for rows in _batches(len(self.queries), (n_bits + 1) * self.n_grades):
+            counts = self.histograms(rows)
+            yield groups_from_histograms(counts, np.arange(n_bits + 1)[None], ties)
+
+    def _matrices(self, rows: slice) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        distance = distances(self.queries.packed[rows], self.gallery.packed)
+        grade = count_shared_labels(self.query_labels[rows], self.gallery_labels)
+        if self.exclude_self:
+            _mark_self(grade, rows)
+        return distance, grade
+
+
+class MatrixPairs(NamedTuple):
+    """A relevance and a distance for each pair of query and gallery item."""
+
+    grade: NDArray[np.int64]
+    distance: NDArray[Any]
+    exclude_self: bool
+
+    @classmethod
+    def check(cls, relevance: Any, distances: Any, exclude_self: bool) -> MatrixPairs:
+        if relevance is None or distances is None:
+            raise ValueError(
+                "relevance and distances go together: give both, of shape "
+                "(n_queries, n_gallery)"
+            )
+        grade = check_relevance(relevance)
+        distance = check_array(distances, input_name="distances")
+        if grade.shape != distance.shape:
+            raise ValueError(
+                "relevance and distances must have one shape; got "
+                f"{grade.shape} and {distance.shape}"
+            )
+        if exclude_self:
+            _check_square(*grade.shape)
+        return cls(grade, distance, exclude_self)
+
+    @property
+    def n_ranks(self) -> int:
+        return self.grade.shape[1] - self.exclude_self
+
+    def tie_groups(self, ties: str) -> Iterator[TieGroups]:
+        grades = 1 + int(self.grade.max())
+        for rows in _batches(len(self.grade), self.grade.shape[1] * grades):
+            distance, grade = self.distance[rows], self.grade[rows].copy()
+            if self.exclude_self:
+                _mark_self(grade, rows)
+            if ties == "index":
+                yield groups_from_order(distance, grade, grades)
+            else:
+                counts, distinct = histograms_from_matrix(distance, grade, grades)
+                yield groups_from_histograms(counts, distinct, ties)
+
+
+def _batches(n_queries: int, cells_a_query: int) -> Iterator[slice]:
+    return gen_batches(n_queries, max(1, BLOCK_CELLS // cells_a_query))
+
+
+def _mark_self(grade: NDArray[np.int64], rows: slice) -> None:
+    grade[np.arange(len(grade)), np.arange(rows.start, rows.start + len(grade))] = -1
+
+
+def _paired_shared_labels(first: Any, second: Any) -> NDArray[np.int64]:
+    if first.ndim == 1:
+        return (first == second).astype(np.int64)
+    return np.asarray(first.multiply(second).sum(axis=1)).astype(np.int64)
+
+
+def _check_square(n_queries: int, n_gallery: int) -> None:
+    if n_queries != n_gallery or n_gallery < 2:
+        raise ValueError(
+            "exclude_self=True takes the queries to be the gallery, row by row, with 2 "
+            f"rows or more; got {n_queries} queries and {n_gallery} gallery items"
+        )
+
+
+def check_histograms(histograms: Any) -> NDArray[np.int64]:
+    """Validate counts that may come from several galleries.
+
+    Parameters
+    ----------
+    histograms : array-like of shape (n_queries, n_bits + 1, n_grades)
+
+    Returns
+    -------
+    histograms : ndarray of shape (n_queries, n_bits + 1, n_grades), dtype int64
+
+    Raises
+    ------
+    ValueError
+        If the counts are negative, fractional or differ in total between queries.
+    """
+    counts = check_array(
+        histograms, allow_nd=True, ensure_2d=False, input_name="histograms"
+    )
+    if counts.ndim != 3 or counts.shape[2] < 2:
+        raise ValueError(
+            "histograms must have shape (n_queries, n_bits + 1, n_grades) with 2 or "
+            f"more grades; got {counts.shape}"
+        )
+    totals = counts.sum(axis=(1, 2))
+    if counts.min() < 0 or (counts != np.floor(counts)).any():
+        raise ValueError("histograms must hold whole numbers >= 0")
+    if totals[0] == 0 or (totals != totals[0]).any():
+        raise ValueError(
+            "histograms must count equally many items, 1 or more, for every query; got "
+            f"{totals.min():g} to {totals.max():g}"
+        )
+    return counts.astype(np.int64)

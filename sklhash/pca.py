@@ -1,0 +1,108 @@
+"""Principal hyperplanes, plain or randomly rotated."""
+
+from numbers import Integral
+
+from sklearn.utils.validation import validate_data
+
+from ._sklearn import Interval, StrOptions, fit_context
+from .base import FLOATS
+from .codes import MAX_BITS
+from .linear import LinearHasher, check_rank, mean_and_directions, random_rotation
+
+
+class PCAHashing(LinearHasher):
+    """Hash by the signs of the principal components (PCAH, PCA-RR).
+
+    Plain principal components carry very different variances, so later bits are
+    worth little; one random rotation balances them and is a strong, cheap baseline.
+
+    Parameters
+    ----------
+    n_bits : int, default=32
+        Code length, 1 to 65,535. Without `rotation` at most the rank of the centred
+        training rows.
+    rotation : {None, 'random'}, default=None
+        Rotate the components by one random rotation (PCA-RR).
+    random_state : int, RandomState instance or None, default=None
+        Draws the rotation; None draws a fresh seed from the operating system.
+
+    Attributes
+    ----------
+    mean_ : ndarray of shape (n_features,)
+        Mean of the training rows.
+    components_ : ndarray of shape (n_bits, n_features)
+        Directions of projection.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if all were strings.
+
+    See Also
+    --------
+    ITQ : Learns the rotation.
+
+    Notes
+    -----
+    More bits than the rank, with `rotation`, are our extension: the rank's dimensions
+    are spread over all bits, as in :class:`ITQ`.
+
+    References
+    ----------
+    Y. Gong, S. Lazebnik, A. Gordo and F. Perronnin, "Iterative quantization", IEEE
+    TPAMI 35(12), 2013, which compares both baselines.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklhash import PCAHashing
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> PCAHashing(n_bits=16, rotation="random", random_state=0).fit(X).encode(X)
+    PackedCodes(n_samples=1797, n_bits=16)
+    """
+
+    _parameter_constraints: dict = {
+        "n_bits": [Interval(Integral, 1, MAX_BITS, closed="both")],
+        "rotation": [StrOptions({"random"}), None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, n_bits=32, *, rotation=None, random_state=None):
+        self.n_bits = n_bits
+        self.rotation = rotation
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Learn the principal directions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : Ignored
+            For scikit-learn's conventions.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If all rows are equal, or, without `rotation`, if the rows vary in fewer
+            than `n_bits` directions.
+        """
+        X = validate_data(
+            self, X, accept_sparse="csr", dtype=FLOATS, ensure_min_samples=2
+        )
+        rng = self._check_random_state()
+        mean, W = mean_and_directions(X, self.n_bits, rng)
+        check_rank(W)
+        if self.rotation == "random":
+            W = random_rotation(len(W), self.n_bits, rng).T @ W
+        elif len(W) < self.n_bits:
+            raise ValueError(
+                f"n_bits={self.n_bits} is more than the {len(W)} directions in which X "
+                f"varies: use n_bits<={len(W)}, or rotation='random'"
+            )
+        self.mean_, self.components_ = mean, W
+        return self

@@ -1,0 +1,127 @@
+"""Running statistics of rows that come in batches."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils import gen_batches
+from sklearn.utils.extmath import safe_sparse_dot
+
+#: Numbers held in float64 at once while rows are added up.
+BLOCK_SIZE = 2**22
+
+
+@dataclass
+class Moments:
+    """Mean and scatter matrix of all rows so far, merged exactly (Chan et al., 1979).
+
+    Each block is centred on its own mean before it is squared, so large offsets cost
+    no precision.
+    """
+
+    n_samples: int = 0
+    mean: np.ndarray | None = None  # (n_features,)
+    scatter: np.ndarray | None = None  # (n_features, n_features)
+
+    def update(self, *columns):
+        """Add rows.
+
+        Parameters
+        ----------
+        *columns : {ndarray, CSR matrix} of shape (n_samples, n_columns)
+            Blocks of the rows' columns, side by side.
+        """
+        width = sum(X.shape[1] for X in columns)
+        if self.n_samples == 0:
+            self.mean = np.zeros(width)
+            self.scatter = np.zeros((width, width))
+        for rows in gen_batches(columns[0].shape[0], max(1, BLOCK_SIZE // width)):
+            self._merge(_side_by_side([X[rows] for X in columns]))
+
+    def _merge(self, X):
+        n = X.shape[0]
+        mean = np.asarray(X.mean(axis=0)).ravel()
+        total, delta = self.n_samples + n, mean - self.mean
+        self.scatter += _scatter(X, mean)
+        self.scatter += np.outer(delta, delta) * (self.n_samples * n / total)
+        self.mean = self.mean + delta * (n / total)
+        self.n_samples = total
+
+    def covariance(self):
+        """Covariance with denominator n - 1.
+
+        Returns
+        -------
+        covariance : ndarray of shape (n_features, n_features)
+        """
+        return self.scatter / (self.n_samples - 1)
+
+
+def _side_by_side(blocks):
+    """Join columns in float64; sparse only if all of them are."""
+    if all(sp.issparse(block) for block in blocks):
+        return sp.hstack(blocks, format="csr", dtype=np.float64)
+    dense = [block.toarray() if sp.issparse(block) else block for block in blocks]
+    return np.hstack(dense, dtype=np.float64)
+
+
+def _scatter(X, mean):
+    if sp.issparse(X):
+        squares = safe_sparse_dot(X.T, X, dense_output=True)
+        return squares - X.shape[0] * np.outer(mean, mean)
+    centred = X - mean
+    return centred.T @ centred
+
+
+@dataclass
+class Reservoir:
+    """A uniform sample of all rows so far (Vitter's algorithm R).
+
+    It draws one random number a row, so the sample does not depend on how the rows
+    are split into batches; up to `max_samples` rows, it is all of them in order.
+    """
+
+    max_samples: int | None
+    rng: np.random.RandomState
+    n_seen: int = 0
+    rows: object = field(default=None)  # {ndarray, CSR matrix}
+
+    def update(self, X):
+        """Offer rows.
+
+        Parameters
+        ----------
+        X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        """
+        slots = self._draw_slots(X.shape[0])
+        n_kept = 0 if self.rows is None else self.rows.shape[0]
+        size = max(n_kept, 1 + slots.max(initial=-1))
+        # Which row stands in each slot now; of several offered, the last one.
+        source = np.arange(size)
+        taken = np.flatnonzero(slots >= 0)
+        source[slots[taken]] = n_kept + taken
+        new = source >= n_kept
+        self.rows = _replace_rows(self.rows, X[source[new] - n_kept], new)
+
+    def _draw_slots(self, n_samples):
+        """Place of each offered row in the sample, or -1."""
+        place = self.n_seen + np.arange(n_samples)
+        self.n_seen += n_samples
+        if self.max_samples is None:
+            return place
+        drawn = np.floor(self.rng.random_sample(n_samples) * (place + 1)).astype(int)
+        slots = np.where(place < self.max_samples, place, drawn)
+        return np.where(slots < self.max_samples, slots, -1)
+
+
+def _replace_rows(kept, offered, new):
+    """Put the offered rows where `new` is true, and keep the others."""
+    if kept is None:
+        return offered
+    if not sp.issparse(kept) and kept.shape[0] == len(new) and kept.dtype == offered.dtype:
+        kept[new] = offered
+        return kept
+    order = np.where(new, kept.shape[0] + np.cumsum(new) - 1, np.arange(len(new)))
+    stack = sp.vstack if sp.issparse(kept) else np.concatenate
+    stacked = stack([kept, offered])
+    return (stacked.tocsr() if sp.issparse(stacked) else stacked)[order]

@@ -1,0 +1,71 @@
+"""scikit-learn's own checks, with no expected failures."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import (
+    check_dataframe_column_names_consistency,
+    check_estimator,
+    check_get_feature_names_out_error,
+    check_global_output_transform_pandas,
+    check_n_features_in,
+    check_n_features_in_after_fitting,
+    check_param_validation,
+    check_set_output_transform,
+    check_set_output_transform_pandas,
+    check_transformer_get_feature_names_out,
+    check_transformer_get_feature_names_out_pandas,
+    parametrize_with_checks,
+)
+
+import sklhash
+from sklhash import ITQ, HammingRetriever, PCAHashing, RandomHyperplaneHashing
+
+# Some checks fit two features or ten rows: short codes, few neighbours.
+ESTIMATORS = [
+    ITQ(n_bits=2),
+    ITQ(n_bits=5, max_samples=8, tol=0.1, max_iter=200),
+    ITQ(n_bits=3, projection="cca"),
+    RandomHyperplaneHashing(n_bits=4),
+    RandomHyperplaneHashing(n_bits=4, center=False, orthogonal=True),
+    PCAHashing(n_bits=1),
+    PCAHashing(n_bits=4, rotation="random"),
+    HammingRetriever(n_neighbors=3),
+    HammingRetriever(n_neighbors=2, mode="connectivity", n_jobs=2),
+    HammingRetriever(ITQ(n_bits=4, random_state=0), n_neighbors=3),
+    HammingRetriever(ITQ(n_bits=4, projection="cca", random_state=0), n_neighbors=3),
+    HammingRetriever(make_pipeline(StandardScaler(), ITQ(n_bits=4, random_state=0)), n_neighbors=3),
+]
+
+EXTRA_CHECKS = [
+    check_param_validation,
+    check_set_output_transform,
+    check_set_output_transform_pandas,
+    check_global_output_transform_pandas,
+    check_transformer_get_feature_names_out,
+    check_transformer_get_feature_names_out_pandas,
+    check_get_feature_names_out_error,
+    check_dataframe_column_names_consistency,
+    check_n_features_in,
+    check_n_features_in_after_fitting,
+]
+
+
+@parametrize_with_checks(ESTIMATORS)
+def test_sklearn_check(estimator, check):
+    """scikit-learn's common check holds."""
+    check(estimator)
+
+
+# These checks fit on arrays and transform data frames, or the other way round.
+@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
+@pytest.mark.parametrize("check", EXTRA_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
+def test_further_sklearn_check(estimator, check):
+    """A check that scikit-learn leaves out of its common list holds as well."""
+    check(type(estimator).__name__, estimator)
