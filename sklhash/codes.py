@@ -267,7 +267,7 @@ def as_packed(codes: Any, name: str = "codes") -> PackedCodes:
 def _check_n_bits(n_bits: Any) -> int:
     if isinstance(n_bits, bool) or not isinstance(n_bits, Integral):
         raise TypeError(f"n_bits must be an integer; got {n_bits!r}")
-    if not 1 <= n_bits <= MAX_BITS:
+    if not 1 <= int(n_bits) <= MAX_BITS:
         raise ValueError(f"n_bits must be in [1, {MAX_BITS}]; got {n_bits}")
     return int(n_bits)
 

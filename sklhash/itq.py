@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.linalg import cholesky, polar, solve_triangular, svd
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.extmath import svd_flip
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from ._sklearn import Interval, StrOptions, fit_context
-from .base import FLOATS
+from .base import BATCH_ROWS, FLOATS
+from .cca import canonical_directions, one_hot
 from .codes import MAX_BITS
 from .linear import (
     MAX_COVARIANCE_FEATURES,
@@ -23,7 +23,7 @@ from .linear import (
     random_rotation,
     wide_principal_directions,
 )
-from .metrics import check_labels
+from .metrics.labels import check_labels
 from .streaming import Moments, Reservoir
 
 
@@ -51,7 +51,7 @@ def learn_rotation(V, R, max_iter, tol=None):
         Z = V @ R
         B = np.where(Z > 0, 1.0, -1.0)  # fix R, update B
         errors.append(np.mean((B - Z) ** 2))
-        R, _ = polar(V.T @ B)  # fix B, update R: orthogonal Procrustes
+        R = _procrustes(V.T @ B)  # fix B, update R
         if tol is not None and len(errors) > 1 and _gain(errors) < tol:
             return R, np.array(errors)
     if tol is not None:
@@ -64,46 +64,17 @@ def learn_rotation(V, R, max_iter, tol=None):
     return R, np.array(errors)
 
 
+def _procrustes(M):
+    """Rotation nearest to M, its unitary polar factor ``U Q^T``."""
+    # scipy.linalg.polar is the same, 8 times slower here: SciPy and NumPy wheels bring
+    # a thread pool each, and calling them in turn makes both wait.
+    U, _, Qt = np.linalg.svd(M, full_matrices=False)
+    return U @ Qt
+
+
 def _gain(errors):
     before, after = errors[-2:]
     return (before - after) / before if before > 0 else 0.0
-
-
-def canonical_directions(moments, n_features, n_components, reg):
-    """Directions of X most correlated with Y, scaled by their correlations.
-
-    Solves ``C_xy (C_yy + reg I)^-1 C_yx w = lambda^2 (C_xx + reg I) w`` through the
-    singular values of the whitened ``C_xy``, as in Gong's ``cca.m``.
-
-    Parameters
-    ----------
-    moments : Moments
-        Of the columns of X and Y, side by side.
-    n_features : int
-        Columns of X.
-    n_components : int
-        Directions wanted, at most.
-    reg : float
-        Added to both diagonals.
-
-    Returns
-    -------
-    components : ndarray of shape (rank, n_features)
-        ``lambda_k w_k``, largest correlation first; none with correlation 0.
-    correlations : ndarray of shape (rank,)
-        The canonical correlations ``lambda_k``.
-    """
-    C = moments.covariance() + reg * np.eye(len(moments.mean))
-    x, y = slice(n_features), slice(n_features, None)
-    L_x, L_y = cholesky(C[x, x], lower=True), cholesky(C[y, y], lower=True)
-    A = solve_triangular(L_x, C[x, y], lower=True)
-    A = solve_triangular(L_y, A.T, lower=True).T  # L_x^-1 C_xy L_y^-T
-    U, correlations, _ = svd(A, full_matrices=False)
-    U, _ = svd_flip(U, None, u_based_decision=True)
-
-    rank = np.sum(correlations[:n_components] > np.sqrt(np.finfo(np.float64).eps))
-    W = solve_triangular(L_x, U[:, :rank], lower=True, trans="T")
-    return (W * correlations[:rank]).T, correlations[:rank]
 
 
 class ITQ(LinearHasher):
@@ -316,7 +287,9 @@ class ITQ(LinearHasher):
             self._learn(self._stream, *self._directions(self._stream.moments))
             if name in vars(self):
                 return vars(self)[name]
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise AttributeError(
+            f"{type(self).__name__!r} object has no attribute {name!r}"
+        )
 
     def __getstate__(self):
         """Leave the running sums out, unless `partial_fit` is at work with them."""
@@ -327,10 +300,10 @@ class ITQ(LinearHasher):
 
     def _forget(self):
         for name in ("_stream", *self._learned):
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
 
     def _label_columns(self, stream, X, y, classes=None):
-        """Give the indicator matrix that CCA wants beside X, in a list; PCA wants none."""
+        """Give what is summed up beside X: for CCA an indicator, else nothing."""
         width = X.shape[1]
         if width > MAX_COVARIANCE_FEATURES:
             raise ValueError(
@@ -342,14 +315,14 @@ class ITQ(LinearHasher):
             return []
         if y is None:
             raise ValueError(
-                "ITQ with projection='cca' requires y to be passed, but the target y is "
-                "None."
+                "ITQ with projection='cca' requires y to be passed, but the target y "
+                "is None."
             )
         y = check_labels(y)
         check_consistent_length(X, y)
         if y.ndim == 1 and stream.classes is None:
             stream.classes = np.unique(y if classes is None else classes)
-        Y = y if issparse(y) else _one_hot(y, stream.classes)
+        Y = y if issparse(y) else one_hot(y, stream.classes)
         if stream.moments.n_samples and width + Y.shape[1] != len(stream.moments.mean):
             raise ValueError(
                 f"y has {Y.shape[1]} label columns, but "
@@ -369,15 +342,15 @@ class ITQ(LinearHasher):
         )
         if len(W) == 0:
             raise ValueError(
-                "X and y are uncorrelated: all rows or all labels are equal, or X is so "
-                f"small that reg={self.reg} drowns it (standardize X)"
+                "X and y are uncorrelated: all rows or all labels are equal, or X is "
+                f"so small that reg={self.reg} drowns it (standardize X)"
             )
         return moments.mean[:d], W
 
     def _learn(self, stream, mean, W):
         """Learn the rotation on the sample and fold it into the projection."""
         check_rank(W)
-        V = project(stream.sample.rows, mean, W).astype(np.float64)
+        V = _project_in_float64(stream.sample.rows, mean, W)
         R = random_rotation(
             len(W), self.n_bits, np.random.RandomState(stream.rotation_seed)
         )
@@ -390,6 +363,15 @@ class ITQ(LinearHasher):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = self.projection == "cca"
         return tags
+
+
+def _project_in_float64(X, mean, components):
+    return np.concatenate(
+        [
+            project(X[rows].astype(np.float64), mean, components)
+            for rows in gen_batches(X.shape[0], BATCH_ROWS)
+        ]
+    )
 
 
 @dataclass
@@ -407,17 +389,3 @@ class _Stream:
         seeds = itq._check_random_state().randint(2**31 - 1, size=2)
         sample = Reservoir(itq.max_samples, np.random.RandomState(seeds[0]))
         return cls(Moments(), sample, seeds[1])
-
-
-def _one_hot(y, classes):
-    """Indicator matrix of a class vector, as CSR."""
-    column = np.searchsorted(classes, y)
-    column[column == len(classes)] = 0
-    unknown = classes[column] != y
-    if unknown.any():
-        raise ValueError(
-            f"y holds {y[unknown][0]!r}, which is not among the classes "
-            f"{classes.tolist()}: pass all classes in the first call of partial_fit"
-        )
-    ones = np.ones(len(y), np.float32)
-    return csr_array((ones, column, np.arange(len(y) + 1)), (len(y), len(classes)))

@@ -36,7 +36,9 @@ def project(X, mean, components):
     """
     if issparse(X):
         return X @ components.T - mean @ components.T
-    return (X - mean.astype(X.dtype)) @ components.T.astype(X.dtype)
+    center = mean.astype(X.dtype)
+    rounding = (center - mean) @ components.T  # of the mean, in single precision
+    return (X - center) @ components.T.astype(X.dtype) + rounding.astype(X.dtype)
 
 
 def principal_directions(moments, n_components):

@@ -70,9 +70,7 @@ class RandomHyperplaneHashing(LinearHasher):
         "random_state": ["random_state"],
     }
 
-    def __init__(
-        self, n_bits=32, *, center=True, orthogonal=False, random_state=None
-    ):
+    def __init__(self, n_bits=32, *, center=True, orthogonal=False, random_state=None):
         self.n_bits = n_bits
         self.center = center
         self.orthogonal = orthogonal
@@ -106,7 +104,5 @@ class RandomHyperplaneHashing(LinearHasher):
 
 def _orthogonal_blocks(n_bits, n_features, rng):
     """Stack as many random rotations as it takes, the last one cut short."""
-    sizes = [
-        min(n_features, n_bits - start) for start in range(0, n_bits, n_features)
-    ]
+    sizes = [min(n_features, n_bits - start) for start in range(0, n_bits, n_features)]
     return np.concatenate([random_rotation(n, n_features, rng) for n in sizes])

@@ -27,10 +27,13 @@ from ._sklearn import HasMethods, Interval, StrOptions, fit_context, raise_for_p
 from .codes import PackedCodes
 from .encoding import encode_with
 from .hamming import top_k, within_radius
-from .metrics import check_labels, map_scorer
+from .metrics import map_scorer
+from .metrics.labels import check_labels
 
 
-class HammingRetriever(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class HammingRetriever(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Search a gallery of binary codes, exactly, in bits.
 
     The fitted rows are the gallery. Without a hasher the rows are codes already, so a
@@ -354,7 +357,9 @@ class HammingRetriever(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """
         check_is_fitted(self)
         if self.gallery_labels_ is None:
-            raise ValueError("predict needs labels: this retriever was fitted without y")
+            raise ValueError(
+                "predict needs labels: this retriever was fitted without y"
+            )
         graph = self.kneighbors_graph(X)
         if issparse(self.gallery_labels_):
             votes = (graph @ self.gallery_labels_).toarray()
@@ -452,9 +457,7 @@ class HammingRetriever(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     def _graph(self, indptr, distances, positions, mode):
         if mode not in ("connectivity", "distance"):
-            raise ValueError(
-                f"mode must be 'connectivity' or 'distance'; got {mode!r}"
-            )
+            raise ValueError(f"mode must be 'connectivity' or 'distance'; got {mode!r}")
         data = distances if mode == "distance" else np.ones(len(distances))
         shape = (len(indptr) - 1, self.n_samples_fit_)
         return csr_matrix((data.astype(np.float64), positions, indptr), shape)
@@ -487,7 +490,7 @@ class HammingRetriever(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 def _copy_attributes(source, target):
     """Take over what a hasher knows of its input columns."""
     for name in ("n_features_in_", "feature_names_in_"):
-        vars(target).pop(name, None)
+        target.__dict__.pop(name, None)
         if hasattr(source, name):
             setattr(target, name, getattr(source, name))
 

@@ -118,7 +118,11 @@ def _replace_rows(kept, offered, new):
     """Put the offered rows where `new` is true, and keep the others."""
     if kept is None:
         return offered
-    if not sp.issparse(kept) and kept.shape[0] == len(new) and kept.dtype == offered.dtype:
+    if (
+        not sp.issparse(kept)
+        and kept.shape[0] == len(new)
+        and kept.dtype == offered.dtype
+    ):
         kept[new] = offered
         return kept
     order = np.where(new, kept.shape[0] + np.cumsum(new) - 1, np.arange(len(new)))

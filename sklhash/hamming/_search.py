@@ -95,7 +95,9 @@ def within_radius(
         delayed(_within_radius_batch)(queries[rows], gallery, radius)
         for rows in query_batches(len(queries))
     )
-    counts, found, positions = (np.concatenate(part) for part in zip(*parts, strict=True))
+    counts, found, positions = (
+        np.concatenate(part) for part in zip(*parts, strict=True)
+    )
     indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.intp)
     return indptr, found, positions
 
@@ -140,9 +142,7 @@ def _within_radius_batch(
     parts = []
     for columns, block in gallery_blocks(queries, gallery):
         query, column = np.nonzero(block <= radius)
-        parts.append(
-            codec.encode(query, block[query, column], column + columns.start)
-        )
+        parts.append(codec.encode(query, block[query, column], column + columns.start))
     query, distances, positions = codec.decode(np.sort(np.concatenate(parts)))
     counts = np.bincount(query, minlength=len(queries))
     return counts, distances.astype(np.int32), positions.astype(np.intp)

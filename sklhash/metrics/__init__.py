@@ -1,6 +1,5 @@
 """Ranking measures that treat tied distances by rule, and scorers that use them."""
 
-from ._labels import check_labels
 from ._scorer import RetrievalScorer, map_scorer, ndcg_scorer
 from ._scores import (
     precision_recall_curve,

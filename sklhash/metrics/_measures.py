@@ -42,7 +42,9 @@ class Metric(NamedTuple):
         ValueError
             If there is no such metric or its cut-off is not a positive integer.
         """
-        match = re.fullmatch(r"(\w+)(?:@(r?)(\d+))?", text if isinstance(text, str) else "")
+        match = re.fullmatch(
+            r"(\w+)(?:@(r?)(\d+))?", text if isinstance(text, str) else ""
+        )
         name, in_radius, number = match.groups() if match else ("", None, None)
         known = name in MEASURES and (not in_radius or name in ("precision", "recall"))
         if not known or (number == "0" and not in_radius):

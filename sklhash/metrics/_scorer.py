@@ -11,12 +11,13 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
-from .._sklearn import Interval, StrOptions
-from ..codes import PackedCodes, as_packed
-from ..encoding import encode_with
-from ..hamming import paired_distances
-from ._labels import check_labels
+from sklhash._sklearn import Interval, StrOptions
+from sklhash.codes import PackedCodes, as_packed
+from sklhash.encoding import encode_with
+from sklhash.hamming import paired_distances
+
 from ._scores import RULES, retrieval_scores
+from .labels import check_labels
 
 
 class RetrievalScorer(BaseEstimator):
@@ -75,13 +76,13 @@ class RetrievalScorer(BaseEstimator):
     array([0.6..., 0.6..., 0.6...])
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  scikit-learn's form
+    _parameter_constraints: dict[str, list[Any]] = {
         "metric": [str, "array-like"],
         "k": [Interval(Integral, 1, None, closed="left"), None],
         "gallery": [StrOptions({"auto", "fitted", "self"}), tuple],
         **RULES,
     }
-    __metadata_request__score = {"sample_weight": None}  # noqa: RUF012  the same
+    __metadata_request__score = {"sample_weight": None}
 
     def __init__(
         self,
@@ -205,8 +206,8 @@ def fitted_gallery(retriever: Any) -> tuple[PackedCodes, Any]:
     codes = getattr(retriever, "gallery_codes_", None)
     if codes is None:
         raise ValueError(
-            f"{type(retriever).__name__} keeps no gallery: score a HammingRetriever, or "
-            "use gallery='self' or gallery=(X_gallery, y_gallery)"
+            f"{type(retriever).__name__} keeps no gallery: score a HammingRetriever, "
+            "or use gallery='self' or gallery=(X_gallery, y_gallery)"
         )
     if retriever.gallery_labels_ is None:
         raise ValueError(

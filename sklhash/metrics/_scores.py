@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._sklearn import StrOptions, check_sample_weight, validate_params
+from sklhash._sklearn import StrOptions, check_sample_weight, validate_params
+
 from ._closed_forms import RankSums
 from ._measures import MEASURES, Metric, Rules, parse_metrics
 from ._sources import CodePairs, MatrixPairs, check_histograms
@@ -287,9 +288,7 @@ def precision_recall_curve(
         query_codes, gallery_codes, y_query, y_gallery, exclude_self
     )
     radius = np.arange(source.queries.n_bits + 1)
-    metrics = [
-        f"{name}@r{r}" for name in ("precision", "recall") for r in radius
-    ]
+    metrics = [f"{name}@r{r}" for name in ("precision", "recall") for r in radius]
     parsed = parse_metrics(metrics)
     rules = Rules("expected", "min", RankSums.up_to(source.n_ranks))
     blocks = [_score_block(x, parsed, rules) for x in source.tie_groups("expected")]
@@ -321,9 +320,9 @@ def _summarize(
     counted = (n_relevant > 0) | (no_relevant == "zero")
     if not per_query and not (weight * counted).any():
         raise ValueError(
-            f"none of the {len(counted)} queries (with a positive weight) has a relevant "
-            "item in the gallery. Do queries and gallery share labels? Splits of sorted "
-            "data need shuffling, as by cv=StratifiedKFold()."
+            f"none of the {len(counted)} queries (with a positive weight) has a "
+            "relevant item in the gallery. Do queries and gallery share labels? "
+            "Splits of sorted data need shuffling, as by cv=StratifiedKFold()."
         )
     result: dict[str, Any] = {}
     for name in metrics:

@@ -9,15 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array, check_consistent_length, gen_batches
 
-from ..codes import PackedCodes, as_packed
-from ..hamming import count_shared_labels, distances, histograms, paired_distances
-from ._labels import check_grades, check_relevance, encode_labels, n_grades
+from sklhash.codes import PackedCodes, as_packed
+from sklhash.hamming import count_shared_labels, distances, histograms, paired_distances
+
 from ._tie_groups import (
     TieGroups,
     groups_from_histograms,
     groups_from_order,
     histograms_from_matrix,
 )
+from .labels import check_grades, check_relevance, encode_labels, n_grades
 
 #: Histogram cells, or items, whose closed forms are computed at once.
 BLOCK_CELLS = 2**21

@@ -50,7 +50,11 @@ def check_labels(y: Any, name: str = "y") -> Any:
         )
     if classes.dtype.kind == "O":
         check_array(
-            classes, dtype=object, ensure_2d=False, ensure_all_finite=True, input_name=name
+            classes,
+            dtype=object,
+            ensure_2d=False,
+            ensure_all_finite=True,
+            input_name=name,
         )
     return classes
 
@@ -85,7 +89,10 @@ def encode_labels(y_query: Any, y_gallery: Any) -> tuple[Any, Any]:
     ValueError
         If one is a vector and the other a matrix, or their columns or types differ.
     """
-    query, gallery = check_labels(y_query, "y_query"), check_labels(y_gallery, "y_gallery")
+    query, gallery = (
+        check_labels(y_query, "y_query"),
+        check_labels(y_gallery, "y_gallery"),
+    )
     if query.shape[1:] != gallery.shape[1:]:
         raise ValueError(
             "y_query and y_gallery must both be class vectors, or indicator matrices "

@@ -1,0 +1,73 @@
+"""Directions of the rows that correlate with their labels."""
+
+import numpy as np
+from scipy.linalg import cholesky, solve_triangular, svd
+from scipy.sparse import csr_array
+from sklearn.utils.extmath import svd_flip
+
+
+def canonical_directions(moments, n_features, n_components, reg):
+    """Directions of X most correlated with Y, scaled by their correlations.
+
+    Solves ``C_xy (C_yy + reg I)^-1 C_yx w = lambda^2 (C_xx + reg I) w`` through the
+    singular values of the whitened ``C_xy``, as in Gong's ``cca.m``.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of the columns of X and Y, side by side.
+    n_features : int
+        Columns of X.
+    n_components : int
+        Directions wanted, at most.
+    reg : float
+        Added to both diagonals.
+
+    Returns
+    -------
+    components : ndarray of shape (rank, n_features)
+        ``lambda_k w_k``, largest correlation first; none with correlation 0.
+    correlations : ndarray of shape (rank,)
+        The canonical correlations ``lambda_k``.
+    """
+    C = moments.covariance() + reg * np.eye(len(moments.mean))
+    x, y = slice(n_features), slice(n_features, None)
+    L_x, L_y = cholesky(C[x, x], lower=True), cholesky(C[y, y], lower=True)
+    A = solve_triangular(L_x, C[x, y], lower=True)
+    A = solve_triangular(L_y, A.T, lower=True).T  # L_x^-1 C_xy L_y^-T
+    U, correlations, _ = svd(A, full_matrices=False)
+    U, _ = svd_flip(U, None, u_based_decision=True)
+
+    rank = np.sum(correlations[:n_components] > np.sqrt(np.finfo(np.float64).eps))
+    W = solve_triangular(L_x, U[:, :rank], lower=True, trans="T")
+    return (W * correlations[:rank]).T, correlations[:rank]
+
+
+def one_hot(y, classes):
+    """Indicator matrix of a class vector.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+    classes : ndarray of shape (n_classes,)
+        Sorted.
+
+    Returns
+    -------
+    indicator : csr_array of shape (n_samples, n_classes), dtype float32
+
+    Raises
+    ------
+    ValueError
+        If y holds a class that `classes` lacks.
+    """
+    column = np.searchsorted(classes, y)
+    column[column == len(classes)] = 0
+    unknown = classes[column] != y
+    if unknown.any():
+        raise ValueError(
+            f"y holds {y[unknown][0]!r}, which is not among the classes "
+            f"{classes.tolist()}: pass all classes in the first call of partial_fit"
+        )
+    ones = np.ones(len(y), np.float32)
+    return csr_array((ones, column, np.arange(len(y) + 1)), (len(y), len(classes)))

@@ -1,0 +1,108 @@
+"""What holds for every hasher."""
+
+import inspect
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.base import clone
+
+import sklhash
+from sklhash import ITQ, PCAHashing, RandomHyperplaneHashing
+from sklhash.base import BaseHasher
+from sklhash.testing import HASHER_CHECKS
+
+HASHERS = [
+    ITQ(n_bits=12, random_state=0),
+    ITQ(n_bits=70, max_samples=500, random_state=1),
+    ITQ(n_bits=12, projection="cca", random_state=0),
+    RandomHyperplaneHashing(n_bits=12, random_state=0),
+    RandomHyperplaneHashing(n_bits=70, center=False, orthogonal=True, random_state=0),
+    PCAHashing(n_bits=12),
+    PCAHashing(n_bits=70, rotation="random", random_state=0),
+]
+
+
+@pytest.mark.parametrize("check", HASHER_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("hasher", HASHERS, ids=str)
+def test_contract(hasher, check, digits):
+    """Every hasher keeps the library's promises."""
+    check(clone(hasher), *digits)
+
+
+def test_every_public_hasher_is_checked():
+    """The list above names each public hasher."""
+    public = {
+        value
+        for value in map(sklhash.__dict__.get, sklhash.__all__)
+        if inspect.isclass(value) and issubclass(value, BaseHasher)
+    }
+    assert {type(hasher) for hasher in HASHERS} == public
+    assert len(HASHER_CHECKS) >= 12
+
+
+class Flawed(RandomHyperplaneHashing):
+    """A hasher that breaks one promise."""
+
+    def __init__(self, flaw="", n_bits=8, random_state=0):
+        super().__init__(n_bits, random_state=random_state)
+        self.flaw = flaw
+
+    def fit(self, X, y=None):
+        if self.flaw == "on disk":
+            self.shift_ = float(isinstance(X, np.memmap))
+        if self.flaw == "writes":
+            X[0] = 0
+        if self.flaw == "non-finite":
+            X = np.nan_to_num(X, posinf=0)
+        if self.flaw == "global":
+            np.random.random_sample()
+        return super().fit(X, y)
+
+    def _project(self, X):
+        projections = super()._project(X)
+        if self.flaw == "batch":
+            return projections - projections[-1]
+        if self.flaw == "noise":
+            return np.random.RandomState().standard_normal(projections.shape)
+        if self.flaw == "single" and X.dtype == np.float32:
+            return -projections
+        if self.flaw == "sparse" and sp.issparse(X):
+            return -projections
+        if self.flaw == "on disk" and self.shift_:
+            return -projections
+        return projections
+
+    def transform(self, X):
+        if self.flaw == "unfitted" and not hasattr(self, "mean_"):
+            return X > 0
+        codes = super().transform(X)
+        return 1 - codes if self.flaw == "sign" else codes
+
+    def encode(self, X, *, n_jobs=None):
+        codes = super().encode(X, n_jobs=n_jobs)
+        return codes[::-1] if self.flaw == "order" else codes
+
+
+FLAWS = {
+    "check_bits_are_signs": "sign",
+    "check_encode_packs_transform": "order",
+    "check_batches_are_invisible": "batch",
+    "check_same_seed_same_codes": "noise",
+    "check_global_random_state_untouched": "global",
+    "check_input_unchanged": "writes",
+    "check_rows_are_independent": "batch",
+    "check_float32_agrees": "single",
+    "check_sparse_agrees": "sparse",
+    "check_memory_map_agrees": "on disk",
+    "check_non_finite_rejected": "non-finite",
+    "check_unfitted_rejected": "unfitted",
+}
+
+
+@pytest.mark.parametrize("check", HASHER_CHECKS, ids=lambda check: check.__name__)
+def test_check_catches_its_flaw(check, digits):
+    """Each check passes a sound hasher and fails one with the flaw it looks for."""
+    check(Flawed(), *digits)
+    with pytest.raises((AssertionError, ValueError)):
+        check(Flawed(FLAWS[check.__name__]), *digits)
