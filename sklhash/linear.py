@@ -3,7 +3,6 @@
 import numpy as np
 from scipy.linalg import eigh
 from scipy.sparse import issparse
-from sklearn.decomposition import PCA
 from sklearn.utils.extmath import svd_flip
 
 from .base import BaseHasher
@@ -85,6 +84,8 @@ def wide_principal_directions(X, n_components, rng):
     components : ndarray of shape (rank, n_features)
         As from :func:`principal_directions`.
     """
+    from sklearn.decomposition import PCA  # a quarter second that few users need
+
     # n rows span n - 1 centred directions at most
     pca = PCA(min(n_components, X.shape[0] - 1), svd_solver="arpack", random_state=rng)
     pca.fit(X)

@@ -98,7 +98,7 @@ class HammingRetriever(
     array([[0, 0, 0],
            [1, 1, 1]])
     >>> retriever.score(X[:100], y[:100])
-    0.7...
+    0.65...
     """
 
     _parameter_constraints: dict = {

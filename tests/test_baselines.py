@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
+from test_itq import mean_map
 
 from sklhash import PCAHashing, RandomHyperplaneHashing
-from test_itq import mean_map
 
 
 def test_distance_estimates_the_angle(rng):

@@ -91,7 +91,9 @@ def test_rotation_update_matches_plain_loops(rng):
         B, M = np.empty((9, 3)), np.zeros((3, 3))
         for i in range(9):
             for j in range(3):
-                B[i, j] = 1 if sum(V[i, k] * expected[k, j] for k in range(3)) > 0 else -1
+                B[i, j] = (
+                    1 if sum(V[i, k] * expected[k, j] for k in range(3)) > 0 else -1
+                )
         errors.append(
             sum(
                 (B[i, j] - sum(V[i, k] * expected[k, j] for k in range(3))) ** 2
@@ -200,11 +202,9 @@ def test_max_samples_bounds_the_rotation_sample_only(digits):
 
 
 def test_wide_sparse_rows_need_no_covariance_matrix(rng):
-    """Rows of tens of thousands of features are hashed without a matrix of that size."""
+    """Rows of tens of thousands of features need no matrix of that size."""
     n_features = 5 * MAX_COVARIANCE_FEATURES
-    X = sp.random_array(
-        (60, n_features), density=0.002, format="csr", random_state=rng
-    )
+    X = sp.random_array((60, n_features), density=0.002, format="csr", random_state=rng)
     for hasher in (ITQ(8, random_state=0), PCAHashing(8)):
         codes = hasher.fit(X).transform(X)
         assert 0.2 < codes.mean() < 0.8
@@ -283,7 +283,9 @@ class TestCanonicalCorrelations:
         X, y = digits
         names = np.array([f"digit {c}" for c in y])
         codes = ITQ(16, projection="cca", random_state=0).fit(X, y).encode(X)
-        assert ITQ(16, projection="cca", random_state=0).fit(X, names).encode(X) == codes
+        assert (
+            ITQ(16, projection="cca", random_state=0).fit(X, names).encode(X) == codes
+        )
 
 
 class TestStreaming:

@@ -1,16 +1,10 @@
 """scikit-learn's own checks, with no expected failures."""
 
-import os
-import subprocess
-import sys
-
 import pytest
-from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import (
     check_dataframe_column_names_consistency,
-    check_estimator,
     check_get_feature_names_out_error,
     check_global_output_transform_pandas,
     check_n_features_in,
@@ -23,7 +17,6 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-import sklhash
 from sklhash import ITQ, HammingRetriever, PCAHashing, RandomHyperplaneHashing
 
 # Some checks fit two features or ten rows: short codes, few neighbours.
@@ -39,7 +32,9 @@ ESTIMATORS = [
     HammingRetriever(n_neighbors=2, mode="connectivity", n_jobs=2),
     HammingRetriever(ITQ(n_bits=4, random_state=0), n_neighbors=3),
     HammingRetriever(ITQ(n_bits=4, projection="cca", random_state=0), n_neighbors=3),
-    HammingRetriever(make_pipeline(StandardScaler(), ITQ(n_bits=4, random_state=0)), n_neighbors=3),
+    HammingRetriever(
+        make_pipeline(StandardScaler(), ITQ(n_bits=4, random_state=0)), n_neighbors=3
+    ),
 ]
 
 EXTRA_CHECKS = [

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
+from sklearn.utils.metadata_routing import MetadataRequest
 
 from sklhash._sklearn import Interval, StrOptions
 from sklhash.codes import PackedCodes, as_packed
@@ -73,7 +75,7 @@ class RetrievalScorer(BaseEstimator):
     >>> X, y = load_digits(return_X_y=True)
     >>> scorer = RetrievalScorer("map", k=100)
     >>> cross_val_score(ITQ(n_bits=16, random_state=0), X, y, scoring=scorer, cv=3)
-    array([0.6..., 0.6..., 0.6...])
+    array([0.56..., 0.59..., 0.57...])
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
@@ -82,7 +84,6 @@ class RetrievalScorer(BaseEstimator):
         "gallery": [StrOptions({"auto", "fitted", "self"}), tuple],
         **RULES,
     }
-    __metadata_request__score = {"sample_weight": None}
 
     def __init__(
         self,
@@ -135,6 +136,35 @@ class RetrievalScorer(BaseEstimator):
         if isinstance(self.metric, str):
             return scores[names[self.metric]]
         return {name: scores[full] for name, full in names.items()}
+
+    def set_score_request(self, *, sample_weight: bool | str | None) -> RetrievalScorer:
+        """Ask for the weights of the queries, under metadata routing.
+
+        Parameters
+        ----------
+        sample_weight : bool, str or None
+            True to be given `sample_weight`, False not to be, None to have passing it
+            refused, or the name under which it is passed.
+
+        Returns
+        -------
+        self : RetrievalScorer
+
+        Raises
+        ------
+        RuntimeError
+            If metadata routing is not enabled.
+        """
+        if not get_config()["enable_metadata_routing"]:
+            raise RuntimeError(
+                "set_score_request needs metadata routing: call "
+                "sklearn.set_config(enable_metadata_routing=True) first"
+            )
+        self._metadata_request = MetadataRequest(owner=self)
+        self._metadata_request.score.add_request(
+            param="sample_weight", alias=sample_weight
+        )
+        return self
 
     def _metric_names(self) -> list[str]:
         return [self.metric] if isinstance(self.metric, str) else list(self.metric)
