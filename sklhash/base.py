@@ -85,14 +85,17 @@ class BaseHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         -------
         PackedCodes
         """
-        packed = Parallel(n_jobs, prefer="threads")(
-            delayed(lambda batch: pack(self._hash(batch)))(batch)
-            for batch in self._batches(X)
+        parts = Parallel(n_jobs, prefer="threads")(
+            delayed(self._encode_batch)(batch) for batch in self._batches(X)
         )
-        return PackedCodes(np.concatenate(packed), self.n_bits)
+        return PackedCodes.concatenate(parts)
 
     def _hash(self, X):
         return (self._project(X) > 0).astype(np.uint8)
+
+    def _encode_batch(self, X):
+        codes = self._hash(X)
+        return PackedCodes(pack(codes), codes.shape[1])
 
     def _batches(self, X):
         """Validate rows and give them batch by batch, in an order all methods share."""
@@ -117,9 +120,16 @@ class BaseHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     @property
     def _n_features_out(self):
         """Columns of `transform`; there are none before `fit`, as scikit-learn asks."""
-        if not hasattr(self, "n_features_in_"):
+        if not self.__sklearn_is_fitted__():
             raise AttributeError("_n_features_out")
         return self.n_bits
+
+    def __sklearn_is_fitted__(self):
+        """Tell whether `fit` has learned anything; seeing the columns is not enough."""
+        seen = {"n_features_in_", "feature_names_in_"}
+        return any(
+            name[0] != "_" and name[-1] == "_" for name in vars(self).keys() - seen
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

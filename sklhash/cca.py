@@ -1,7 +1,7 @@
 """Directions of the rows that correlate with their labels."""
 
 import numpy as np
-from scipy.linalg import cholesky, solve_triangular, svd
+from scipy.linalg import LinAlgError, cholesky, solve_triangular, svd
 from scipy.sparse import csr_array
 from sklearn.utils.extmath import svd_flip
 
@@ -32,7 +32,13 @@ def canonical_directions(moments, n_features, n_components, reg):
     """
     C = moments.covariance() + reg * np.eye(len(moments.mean))
     x, y = slice(n_features), slice(n_features, None)
-    L_x, L_y = cholesky(C[x, x], lower=True), cholesky(C[y, y], lower=True)
+    try:
+        L_x, L_y = cholesky(C[x, x], lower=True), cholesky(C[y, y], lower=True)
+    except LinAlgError as error:
+        raise ValueError(
+            f"reg={reg} is too small for the scale of X, whose columns are linearly "
+            "dependent: raise reg, or standardize X"
+        ) from error
     A = solve_triangular(L_x, C[x, y], lower=True)
     A = solve_triangular(L_y, A.T, lower=True).T  # L_x^-1 C_xy L_y^-T
     U, correlations, _ = svd(A, full_matrices=False)

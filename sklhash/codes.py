@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable
 from numbers import Integral
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -121,17 +123,22 @@ class PackedCodes:
         """
         if isinstance(codes, cls):
             return codes
+        if isinstance(codes, list | tuple):
+            codes = np.asarray(codes)
         values = check_array(codes, ensure_min_samples=0, input_name="codes")
-        _check_n_bits(values.shape[1])
+        if values.shape[1] > MAX_BITS:
+            raise ValueError(
+                f"codes have {values.shape[1]} columns, but {MAX_BITS} bits at most"
+            )
         return cls(pack(values > 0), values.shape[1])
 
     @classmethod
-    def concatenate(cls, parts: Sequence[PackedCodes]) -> PackedCodes:
+    def concatenate(cls, parts: Iterable[PackedCodes]) -> PackedCodes:
         """Join codes of equal length, in the order given.
 
         Parameters
         ----------
-        parts : sequence of PackedCodes
+        parts : iterable of PackedCodes
 
         Returns
         -------
@@ -139,9 +146,17 @@ class PackedCodes:
 
         Raises
         ------
+        TypeError
+            If a part is no PackedCodes.
         ValueError
             If there are no parts or their `n_bits` differ.
         """
+        parts = list(parts)
+        for part in parts:
+            if not isinstance(part, PackedCodes):
+                raise TypeError(
+                    f"concatenate takes PackedCodes; got {type(part).__name__}"
+                )
         lengths = {part.n_bits for part in parts}
         if len(lengths) != 1:
             raise ValueError(
@@ -164,7 +179,8 @@ class PackedCodes:
         """Write the codes to a ``.npy`` file that holds no pickle.
 
         The file is an ordinary NumPy file with one field, named after the code
-        length, so ``np.load`` opens it without sklhash as well.
+        length, so ``np.load`` opens it without sklhash as well. A file of that name is
+        replaced only once the new one is complete.
 
         Parameters
         ----------
@@ -172,9 +188,15 @@ class PackedCodes:
             File to write; used as it is, no suffix is added.
         """
         row = np.dtype([(f"bits{self.n_bits}", np.uint8, (self.packed.shape[1],))])
-        with open(path, "wb") as file:
-            rows = np.ascontiguousarray(self.packed).view(row)[:, 0]
-            np.save(file, rows, allow_pickle=False)
+        rows = np.ascontiguousarray(self.packed).view(row)[:, 0]
+        target = Path(path)
+        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
+            try:
+                np.save(file, rows, allow_pickle=False)
+            except BaseException:
+                os.unlink(file.name)
+                raise
+        os.replace(file.name, target)
 
     @classmethod
     def load(
@@ -197,16 +219,22 @@ class PackedCodes:
         Raises
         ------
         ValueError
-            If the file is not one that :meth:`save` wrote.
+            If the file is not one that :meth:`save` wrote, or `mmap_mode` is not one
+            of the above.
         """
-        rows = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
-        names = getattr(rows.dtype, "names", None) or ("",)
-        match = re.fullmatch(r"bits(\d+)", names[0])
-        if match is None or rows.ndim != 1:
+        if mmap_mode not in (None, "r", "r+", "c"):
             raise ValueError(
-                f"{os.fspath(path)!r} holds no packed codes (dtype {rows.dtype}); "
-                "expected a file written by PackedCodes.save"
+                f"mmap_mode must be None, 'r', 'r+' or 'c'; got {mmap_mode!r}"
             )
+        try:
+            with open(path, "rb") as file:
+                np.lib.format.read_magic(file)  # neither a pickle nor an archive
+            rows = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise ValueError(_no_code_file(path)) from error
+        match = re.fullmatch("bits([0-9]+)", (rows.dtype.names or ("",))[0])
+        if match is None or rows.ndim != 1:
+            raise ValueError(_no_code_file(path))
         return cls(rows[match.group()], int(match[1]))
 
     @property
@@ -223,13 +251,21 @@ class PackedCodes:
         return len(self.packed)
 
     def __getitem__(self, rows: Any) -> PackedCodes:
-        if isinstance(rows, tuple):  # scikit-learn indexes rows as [rows, ...]
-            rows, *rest = rows
-            if any(index is not Ellipsis for index in rest):
-                raise IndexError("PackedCodes can be indexed by rows only")
+        if isinstance(rows, tuple) and rows[1:] == (Ellipsis,):
+            rows = rows[0]  # scikit-learn indexes rows as [rows, ...]
+        if rows is None or isinstance(rows, tuple):
+            raise IndexError(f"PackedCodes can be indexed by rows only; got {rows!r}")
         if isinstance(rows, Integral):
             rows = [rows]
         return PackedCodes(self.packed[rows], self.n_bits)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError("unpacking PackedCodes to an array always copies")
+        return self.unpack() if dtype is None else self.unpack().astype(dtype)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PackedCodes, (self.packed, self.n_bits)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PackedCodes):
@@ -262,6 +298,13 @@ def as_packed(codes: Any, name: str = "codes") -> PackedCodes:
     if codes is None:
         raise ValueError(f"{name} is missing: give an array of codes or a PackedCodes")
     return PackedCodes.from_codes(check_array(codes, input_name=name))
+
+
+def _no_code_file(path: str | os.PathLike[str]) -> str:
+    return (
+        f"{os.fspath(path)!r} holds no packed codes; expected a file written by "
+        "PackedCodes.save"
+    )
 
 
 def _check_n_bits(n_bits: Any) -> int:

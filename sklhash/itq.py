@@ -2,15 +2,15 @@
 
 import warnings
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from ._sklearn import Interval, StrOptions, fit_context
+from ._sklearn import Integer, Interval, StrOptions, fit_context
 from .base import BATCH_ROWS, FLOATS
 from .cca import canonical_directions, one_hot
 from .codes import MAX_BITS
@@ -158,12 +158,12 @@ class ITQ(LinearHasher):
     """
 
     _parameter_constraints: dict = {
-        "n_bits": [Interval(Integral, 1, MAX_BITS, closed="both")],
+        "n_bits": [Integer(1, MAX_BITS)],
         "projection": [StrOptions({"pca", "cca"})],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Integer(1, None)],
         "tol": [Interval(Real, 0, None, closed="left"), None],
         "reg": [Interval(Real, 0, None, closed="neither")],
-        "max_samples": [Interval(Integral, 2, None, closed="left"), None],
+        "max_samples": [Integer(2, None), None],
         "random_state": ["random_state"],
     }
     #: Attributes that depend on all rows seen; see `__getattr__`.
@@ -273,6 +273,11 @@ class ITQ(LinearHasher):
             self, X, accept_sparse="csr", dtype=FLOATS, reset=stream is None
         )
         stream = stream or _Stream.start(self)
+        if stream.projection != self.projection:
+            raise ValueError(
+                f"projection={self.projection!r} was {stream.projection!r} when the "
+                "first rows came: call fit, or partial_fit on a clone"
+            )
         columns = [X, *self._label_columns(stream, X, y, classes)]
         stream.moments.update(*columns)
         stream.sample.update(X)
@@ -284,7 +289,10 @@ class ITQ(LinearHasher):
     def __getattr__(self, name):
         """Learn from the rows that `partial_fit` has added, on first use."""
         if name in ITQ._learned and "_stream" in vars(self):
-            self._learn(self._stream, *self._directions(self._stream.moments))
+            try:
+                self._learn(self._stream, *self._directions(self._stream.moments))
+            except ValueError as error:
+                raise NotFittedError(f"too little to learn from: {error}") from error
             if name in vars(self):
                 return vars(self)[name]
         raise AttributeError(
@@ -297,6 +305,10 @@ class ITQ(LinearHasher):
         if "_stream" in state and not state["_stream"].resumed:
             del state["_stream"]
         return state
+
+    def __sklearn_is_fitted__(self):
+        """Tell whether there are rows to learn from."""
+        return "_stream" in vars(self) or super().__sklearn_is_fitted__()
 
     def _forget(self):
         for name in ("_stream", *self._learned):
@@ -320,13 +332,19 @@ class ITQ(LinearHasher):
             )
         y = check_labels(y)
         check_consistent_length(X, y)
-        if y.ndim == 1 and stream.classes is None:
-            stream.classes = np.unique(y if classes is None else classes)
-        Y = y if issparse(y) else one_hot(y, stream.classes)
-        if stream.moments.n_samples and width + Y.shape[1] != len(stream.moments.mean):
+        seen = stream.moments.n_samples > 0
+        if y.ndim == 1 and not seen:
+            classes = y if classes is None else check_labels(classes, "classes")
+            stream.classes = np.unique(classes)
+        n_labels = len(stream.moments.mean) - width if seen else None
+        if seen and (y.ndim == 1) != (stream.classes is not None):
             raise ValueError(
-                f"y has {Y.shape[1]} label columns, but "
-                f"{len(stream.moments.mean) - width} in earlier calls"
+                "y must be a class vector in all calls or an indicator matrix in all"
+            )
+        Y = y if issparse(y) else one_hot(y, stream.classes)
+        if seen and Y.shape[1] != n_labels:
+            raise ValueError(
+                f"y has {Y.shape[1]} label columns, but {n_labels} in earlier calls"
             )
         return [Y]
 
@@ -378,6 +396,7 @@ def _project_in_float64(X, mean, components):
 class _Stream:
     """What ITQ keeps of the rows seen so far."""
 
+    projection: str
     moments: Moments
     sample: Reservoir
     rotation_seed: int
@@ -388,4 +407,4 @@ class _Stream:
     def start(cls, itq):
         seeds = itq._check_random_state().randint(2**31 - 1, size=2)
         sample = Reservoir(itq.max_samples, np.random.RandomState(seeds[0]))
-        return cls(Moments(), sample, seeds[1])
+        return cls(itq.projection, Moments(), sample, seeds[1])

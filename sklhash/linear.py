@@ -4,9 +4,12 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.sparse import issparse
 from sklearn.utils.extmath import svd_flip
+from sklearn.utils.sparsefuncs import min_max_axis
 
 from .base import BaseHasher
 from .streaming import Moments
+
+EPS = np.finfo(np.float64).eps
 
 #: Widest rows whose covariance matrix is formed (512 MiB of float64).
 MAX_COVARIANCE_FEATURES = 8192
@@ -60,11 +63,14 @@ def principal_directions(moments, n_components):
     first = max(0, n_features - n_components)
     values, vectors = eigh(covariance, subset_by_index=[first, n_features - 1])
     # What rounding leaves of a null direction differs from machine to machine: drop it.
-    eps = np.finfo(np.float64).eps
-    noise = abs(values[-1]) * max(moments.n_samples, n_features) * eps
-    centring = 100 * n_features * (eps * np.abs(moments.mean).max()) ** 2
-    components = vectors.T[::-1][values[::-1] > max(noise, centring)]
+    noise = abs(values[-1]) * max(moments.n_samples, n_features) * EPS
+    components = vectors.T[::-1][values[::-1] > max(noise, _rounding(moments.mean))]
     return svd_flip(None, components, u_based_decision=False)[1]
+
+
+def _rounding(mean):
+    """Bound the variance that centring leaves of rows that are all equal."""
+    return 100 * len(mean) * (EPS * np.abs(mean).max()) ** 2
 
 
 def wide_principal_directions(X, n_components, rng):
@@ -86,11 +92,14 @@ def wide_principal_directions(X, n_components, rng):
     """
     from sklearn.decomposition import PCA  # a quarter second that few users need
 
+    lowest, highest = min_max_axis(X, axis=0) if issparse(X) else (X.min(0), X.max(0))
+    if np.array_equal(lowest, highest):  # ARPACK fails on what is all zero
+        return lowest, np.empty((0, X.shape[1]))
     # n rows span n - 1 centred directions at most
     pca = PCA(min(n_components, X.shape[0] - 1), svd_solver="arpack", random_state=rng)
-    pca.fit(X)
-    values = pca.singular_values_
-    noise = values.max(initial=0) * max(X.shape) * np.finfo(X.dtype).eps
+    pca.fit(X.astype(np.float64))
+    values = pca.explained_variance_
+    noise = values.max() * max(X.shape) * EPS
     return pca.mean_, pca.components_[values > noise]
 
 

@@ -1,11 +1,9 @@
 """Random hyperplanes: locality-sensitive hashing for angles."""
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from ._sklearn import Interval, fit_context
+from ._sklearn import Integer, fit_context
 from .base import FLOATS
 from .codes import MAX_BITS
 from .linear import LinearHasher, random_rotation
@@ -64,7 +62,7 @@ class RandomHyperplaneHashing(LinearHasher):
     """
 
     _parameter_constraints: dict = {
-        "n_bits": [Interval(Integral, 1, MAX_BITS, closed="both")],
+        "n_bits": [Integer(1, MAX_BITS)],
         "center": ["boolean"],
         "orthogonal": ["boolean"],
         "random_state": ["random_state"],

@@ -1,10 +1,8 @@
 """Principal hyperplanes, plain or randomly rotated."""
 
-from numbers import Integral
-
 from sklearn.utils.validation import validate_data
 
-from ._sklearn import Interval, StrOptions, fit_context
+from ._sklearn import Integer, StrOptions, fit_context
 from .base import FLOATS
 from .codes import MAX_BITS
 from .linear import LinearHasher, check_rank, mean_and_directions, random_rotation
@@ -61,7 +59,7 @@ class PCAHashing(LinearHasher):
     """
 
     _parameter_constraints: dict = {
-        "n_bits": [Interval(Integral, 1, MAX_BITS, closed="both")],
+        "n_bits": [Integer(1, MAX_BITS)],
         "rotation": [StrOptions({"random"}), None],
         "random_state": ["random_state"],
     }

@@ -23,12 +23,12 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from ._sklearn import HasMethods, Interval, StrOptions, fit_context, raise_for_params
+from ._sklearn import HasMethods, Integer, StrOptions, fit_context, raise_for_params
 from .codes import PackedCodes
 from .encoding import encode_with
 from .hamming import top_k, within_radius
 from .metrics import map_scorer
-from .metrics.labels import check_labels
+from .metrics.labels import check_labels, join_classes
 
 
 class HammingRetriever(
@@ -103,8 +103,8 @@ class HammingRetriever(
 
     _parameter_constraints: dict = {
         "hasher": [HasMethods(["fit", "transform"]), None],
-        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
-        "radius": [Interval(Integral, 0, None, closed="left")],
+        "n_neighbors": [Integer(1, None)],
+        "radius": [Integer(0, None)],
         "mode": [StrOptions({"distance", "connectivity"})],
         "metric": [StrOptions({"hamming"})],
         "algorithm": [StrOptions({"auto", "brute"})],
@@ -149,19 +149,20 @@ class HammingRetriever(
         """
         raise_for_params(fit_params, self, "fit")
         routed = process_routing(self, "fit", **fit_params)
+        labels = _labels_of(X, y)
         if self.hasher is None:
-            self.hasher_ = None
-            codes = self._check_codes(X, reset=True)
+            codes, hasher = self._check_codes(X, reset=True), None
         elif isinstance(X, PackedCodes):
             raise ValueError(
                 "X holds codes already, but hasher is set: use hasher=None for "
                 "PackedCodes, or give raw rows"
             )
         else:
-            self.hasher_ = clone(self.hasher).fit(X, y, **routed.hasher.fit)
-            _copy_attributes(self.hasher_, self)
-            codes = encode_with(self.hasher_, X)
-        return self._set_gallery(codes, _labels_of(codes, y))
+            hasher = clone(self.hasher).fit(X, y, **routed.hasher.fit)
+            codes = encode_with(hasher, X)
+            _copy_attributes(hasher, self)
+        self.hasher_ = hasher
+        return self._set_gallery(codes, labels)
 
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y=None):
@@ -187,8 +188,8 @@ class HammingRetriever(
         """
         if not hasattr(self, "gallery_codes_"):
             return self.fit(X, y)
+        labels = _join_labels(self.gallery_labels_, _labels_of(X, y))
         codes = self.encode(X)
-        labels = _join_labels(self.gallery_labels_, _labels_of(codes, y))
         codes = PackedCodes.concatenate([self.gallery_codes_, codes])
         return self._set_gallery(codes, labels)
 
@@ -204,10 +205,9 @@ class HammingRetriever(
         PackedCodes
         """
         check_is_fitted(self)
-        if self.hasher_ is None:
+        if self.hasher_ is None or isinstance(X, PackedCodes):
             return self._check_length(self._check_codes(X, reset=False))
-        codes = X if isinstance(X, PackedCodes) else encode_with(self.hasher_, X)
-        return self._check_length(codes)
+        return self._check_length(encode_with(self.hasher_, X))
 
     def kneighbors(self, X=None, n_neighbors=None, return_distance=True):
         """Find the nearest gallery rows of each query.
@@ -293,6 +293,7 @@ class HammingRetriever(
         -------
         graph : csr_matrix of shape (n_queries, n_gallery), dtype float64
         """
+        _check_graph_mode(mode)
         distances, positions = self.kneighbors(X, n_neighbors)
         indptr = np.arange(len(positions) + 1) * positions.shape[1]
         return self._graph(indptr, distances.ravel(), positions.ravel(), mode)
@@ -317,6 +318,7 @@ class HammingRetriever(
         -------
         graph : csr_matrix of shape (n_queries, n_gallery), dtype float64
         """
+        _check_graph_mode(mode)
         return self._graph(*self._search_radius(X, radius), mode)
 
     def transform(self, X):
@@ -333,7 +335,7 @@ class HammingRetriever(
             among them if it is in the gallery.
         """
         check_is_fitted(self)
-        k = self.n_neighbors + (self.mode == "distance")
+        k = self._check_n_neighbors(None) + (self.mode == "distance")
         return self.kneighbors_graph(X, k, mode=self.mode)
 
     def predict(self, X=None):
@@ -415,7 +417,7 @@ class HammingRetriever(
 
     def _check_n_neighbors(self, n_neighbors):
         if n_neighbors is None:
-            return self.n_neighbors
+            n_neighbors = self.n_neighbors
         if not isinstance(n_neighbors, Integral):
             raise TypeError(
                 f"n_neighbors does not take {type(n_neighbors)} value, enter integer "
@@ -423,18 +425,18 @@ class HammingRetriever(
             )
         if n_neighbors <= 0:
             raise ValueError(f"Expected n_neighbors > 0. Got {n_neighbors}")
-        return n_neighbors
+        return int(n_neighbors)
 
     def _check_radius(self, radius):
         if radius is None:
-            return self.radius
+            radius = self.radius
         if not isinstance(radius, Integral):
             raise TypeError(
                 f"radius is a number of bits and must be an integer; got {radius!r}"
             )
         if radius < 0:
             raise ValueError(f"Expected radius >= 0. Got {radius}")
-        return radius
+        return int(radius)
 
     def _set_gallery(self, codes, labels):
         self.gallery_codes_, self.gallery_labels_ = codes, labels
@@ -456,8 +458,6 @@ class HammingRetriever(
         return indptr, distances[others], positions[others]
 
     def _graph(self, indptr, distances, positions, mode):
-        if mode not in ("connectivity", "distance"):
-            raise ValueError(f"mode must be 'connectivity' or 'distance'; got {mode!r}")
         data = distances if mode == "distance" else np.ones(len(distances))
         shape = (len(indptr) - 1, self.n_samples_fit_)
         return csr_matrix((data.astype(np.float64), positions, indptr), shape)
@@ -495,12 +495,18 @@ def _copy_attributes(source, target):
             setattr(target, name, getattr(source, name))
 
 
-def _labels_of(codes, y):
+def _check_graph_mode(mode):
+    if mode not in ("connectivity", "distance"):
+        raise ValueError(f"mode must be 'connectivity' or 'distance'; got {mode!r}")
+
+
+def _labels_of(X, y):
+    """Validate the labels of rows, and copy them, so that the gallery is its own."""
     if y is None:
         return None
     labels = check_labels(y)
-    check_consistent_length(codes, labels)
-    return labels
+    check_consistent_length(X, labels)
+    return labels.copy()
 
 
 def _join_labels(first, second):
@@ -512,15 +518,14 @@ def _join_labels(first, second):
             "the gallery and the new rows must both have labels or both have none; got "
             f"y={'None' if second is None else 'labels'} for the new rows"
         )
-    same_kind = (first.dtype.kind in "OUS") == (second.dtype.kind in "OUS")
-    if first.shape[1:] != second.shape[1:] or not same_kind:
+    if first.shape[1:] != second.shape[1:]:
         raise ValueError(
-            f"y must have the form of the gallery's labels (shape {first.shape}, dtype "
-            f"{first.dtype}); got shape {second.shape}, dtype {second.dtype}"
+            f"y must have the form of the gallery's labels, shape {first.shape}; got "
+            f"shape {second.shape}"
         )
     if issparse(first):
         return vstack([first, second], format="csr")
-    return np.concatenate([first, second])
+    return join_classes(first, second)
 
 
 def _without_self(positions):

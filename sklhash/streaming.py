@@ -35,15 +35,18 @@ class Moments:
         if self.n_samples == 0:
             self.mean = np.zeros(width)
             self.scatter = np.zeros((width, width))
+        self.scatter = np.require(self.scatter, requirements="W")  # not so if mapped
         for rows in gen_batches(columns[0].shape[0], max(1, BLOCK_SIZE // width)):
             self._merge(_side_by_side([X[rows] for X in columns]))
 
     def _merge(self, X):
         n = X.shape[0]
-        mean = np.asarray(X.mean(axis=0)).ravel()
-        total, delta = self.n_samples + n, mean - self.mean
-        self.scatter += _scatter(X, mean)
-        self.scatter += np.outer(delta, delta) * (self.n_samples * n / total)
+        total = self.n_samples + n
+        with np.errstate(over="ignore", invalid="ignore"):  # `covariance` will tell
+            mean, scatter = _mean_and_scatter(X)
+            delta = mean - self.mean
+            scatter += np.outer(delta, delta) * (self.n_samples * n / total)
+            self.scatter += scatter
         self.mean = self.mean + delta * (n / total)
         self.n_samples = total
 
@@ -53,7 +56,14 @@ class Moments:
         Returns
         -------
         covariance : ndarray of shape (n_features, n_features)
+
+        Raises
+        ------
+        ValueError
+            If the squares of the rows are too large for floats.
         """
+        if not np.isfinite(self.scatter).all():
+            raise ValueError("X is so large that its squares overflow: scale it down")
         return self.scatter / (self.n_samples - 1)
 
 
@@ -65,12 +75,32 @@ def _side_by_side(blocks):
     return np.hstack(dense, dtype=np.float64)
 
 
-def _scatter(X, mean):
+def _mean_and_scatter(X):
+    """Mean and sum of centred squares of one block, exact to rounding."""
     if sp.issparse(X):
-        squares = safe_sparse_dot(X.T, X, dense_output=True)
-        return squares - X.shape[0] * np.outer(mean, mean)
+        return _sparse_mean_and_scatter(X)
+    mean = X.mean(axis=0)
     centred = X - mean
-    return centred.T @ centred
+    rounding = centred.mean(axis=0)  # a plain sum of large values is off by more
+    centred -= rounding
+    return mean + rounding, centred.T @ centred
+
+
+def _sparse_mean_and_scatter(X):
+    """Do the same without centring, which would fill the matrix.
+
+    Subtracting ``n mean mean^T`` afterwards cancels digits only in columns without a
+    zero; those can be shifted first and stay as they are in structure.
+    """
+    n = X.shape[0]
+    shifted = X.copy()
+    shifted.sum_duplicates()
+    full = np.bincount(shifted.indices, minlength=X.shape[1]) == n
+    shift = np.where(full, np.asarray(X.mean(axis=0)).ravel(), 0)
+    shifted.data -= shift[shifted.indices]
+    mean = np.asarray(shifted.mean(axis=0)).ravel()
+    squares = safe_sparse_dot(shifted.T, shifted, dense_output=True)
+    return shift + mean, squares - n * np.outer(mean, mean)
 
 
 @dataclass
@@ -118,11 +148,10 @@ def _replace_rows(kept, offered, new):
     """Put the offered rows where `new` is true, and keep the others."""
     if kept is None:
         return offered
-    if (
-        not sp.issparse(kept)
-        and kept.shape[0] == len(new)
-        and kept.dtype == offered.dtype
-    ):
+    if not sp.issparse(kept) and sp.issparse(offered):
+        offered = offered.toarray()
+    in_place = isinstance(kept, np.ndarray) and kept.flags.writeable
+    if in_place and kept.shape[0] == len(new) and kept.dtype == offered.dtype:
         kept[new] = offered
         return kept
     order = np.where(new, kept.shape[0] + np.cumsum(new) - 1, np.arange(len(new)))

@@ -42,9 +42,8 @@ class Metric(NamedTuple):
         ValueError
             If there is no such metric or its cut-off is not a positive integer.
         """
-        match = re.fullmatch(
-            r"(\w+)(?:@(r?)(\d+))?", text if isinstance(text, str) else ""
-        )
+        pattern = "([a-z]+)(?:@(r?)(0|[1-9][0-9]*))?"
+        match = re.fullmatch(pattern, text if isinstance(text, str) else "")
         name, in_radius, number = match.groups() if match else ("", None, None)
         known = name in MEASURES and (not in_radius or name in ("precision", "recall"))
         if not known or (number == "0" and not in_radius):
@@ -64,15 +63,20 @@ class Rules(NamedTuple):
     normalize: str
     sums: RankSums
 
+    def n_places(self, metric: Metric) -> int:
+        """Count the places that a metric looks at: k, or as many as there are."""
+        n_ranks = len(self.sums.harmonic) - 1
+        return n_ranks if metric.k is None else min(metric.k, n_ranks)
+
 
 def _average_precision(groups: TieGroups, metric: Metric, rules: Rules) -> Any:
     values = groups.relevant if metric.name == "map" else groups.shared
-    k = metric.k or _n_ranks(rules)
+    k = rules.n_places(metric)
     return expected_average_precision(groups, values, k, rules.normalize, rules.sums)
 
 
 def _ndcg(groups: TieGroups, metric: Metric, rules: Rules) -> Any:
-    k = metric.k or _n_ranks(rules)
+    k = rules.n_places(metric)
     ideal = ideal_dcg(groups, k, rules.sums)
     return expected_dcg(groups, k, rules.sums) / np.where(ideal > 0, ideal, 1)
 
@@ -82,26 +86,21 @@ def _precision(groups: TieGroups, metric: Metric, rules: Rules) -> Any:
         inside = groups.distance <= metric.radius
         retrieved = (groups.items * inside).sum(axis=1)
         return (groups.relevant * inside).sum(axis=1) / np.maximum(retrieved, 1)
-    k = metric.k or _n_ranks(rules)
-    return expected_hits(groups, groups.relevant, k) / k
+    k = rules.n_places(metric)
+    return expected_hits(groups, groups.relevant, k) / float(metric.k or k)
 
 
 def _recall(groups: TieGroups, metric: Metric, rules: Rules) -> Any:
     if metric.radius is not None:
         hits = (groups.relevant * (groups.distance <= metric.radius)).sum(axis=1)
     else:
-        k = metric.k or _n_ranks(rules)
-        hits = expected_hits(groups, groups.relevant, k)
+        hits = expected_hits(groups, groups.relevant, rules.n_places(metric))
     return hits / np.maximum(groups.n_relevant, 1)
 
 
 def _cumulative_gain(groups: TieGroups, metric: Metric, rules: Rules) -> Any:
-    k = metric.k or _n_ranks(rules)
-    return expected_hits(groups, groups.shared, k) / k
-
-
-def _n_ranks(rules: Rules) -> int:
-    return len(rules.sums.harmonic) - 1
+    k = rules.n_places(metric)
+    return expected_hits(groups, groups.shared, k) / float(metric.k or k)
 
 
 MEASURES: dict[str, Callable[[TieGroups, Metric, Rules], Any]] = {

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from numbers import Integral
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from sklhash._sklearn import Interval, StrOptions
+from sklhash._sklearn import Integer, StrOptions
 from sklhash.codes import PackedCodes, as_packed
-from sklhash.encoding import encode_with
+from sklhash.encoding import encode_with, last_step
 from sklhash.hamming import paired_distances
 
+from ._measures import parse_metrics
 from ._scores import RULES, retrieval_scores
 from .labels import check_labels
 
@@ -80,7 +80,7 @@ class RetrievalScorer(BaseEstimator):
 
     _parameter_constraints: dict[str, list[Any]] = {
         "metric": [str, "array-like"],
-        "k": [Interval(Integral, 1, None, closed="left"), None],
+        "k": [Integer(1, None), None],
         "gallery": [StrOptions({"auto", "fitted", "self"}), tuple],
         **RULES,
     }
@@ -122,11 +122,14 @@ class RetrievalScorer(BaseEstimator):
             Larger is better.
         """
         self._validate_params()
-        names = {name: self._with_cutoff(name) for name in self._metric_names()}
+        names = self._full_names()
+        if y is None:
+            raise ValueError("y is missing: relevance needs the labels of the queries")
+        search_in = self._check_gallery(estimator)
         queries = encode_with(estimator, X)
         scores = retrieval_scores(
             queries,
-            **self._search_in(estimator, queries, y),
+            **search_in(queries, y),
             metrics=list(names.values()),
             ties=self.ties,
             normalize=self.normalize,
@@ -166,44 +169,54 @@ class RetrievalScorer(BaseEstimator):
         )
         return self
 
-    def _metric_names(self) -> list[str]:
-        return [self.metric] if isinstance(self.metric, str) else list(self.metric)
-
-    def _with_cutoff(self, name: str) -> str:
+    def _full_names(self) -> dict[str, str]:
+        """Give each metric its cut-off, and refuse unknown ones."""
+        names = [self.metric] if isinstance(self.metric, str) else list(self.metric)
+        parse_metrics(names)
         if self.k is None:
-            return name
-        if isinstance(self.metric, str) and "@" in name:
+            return {name: name for name in names}
+        if isinstance(self.metric, str) and "@" in self.metric:
             raise ValueError(
-                f"the cut-off is given twice: metric={name!r} and k={self.k}"
+                f"the cut-off is given twice: metric={self.metric!r} and k={self.k}"
             )
-        return name if "@" in name else f"{name}@{self.k}"
+        return {name: name if "@" in name else f"{name}@{self.k}" for name in names}
 
-    def _search_in(
-        self, estimator: Any, queries: PackedCodes, y: Any
-    ) -> dict[str, Any]:
-        """Give gallery, labels and whether the queries are the gallery itself."""
-        retriever = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-        gallery = self.gallery
-        if isinstance(gallery, tuple):
-            X_gallery, y_gallery = _check_pair(gallery)
-            codes = encode_with(estimator, X_gallery)
-            return {"gallery_codes": codes, "y_query": y, "y_gallery": y_gallery}
-        if gallery == "auto":
-            gallery = "fitted" if hasattr(retriever, "gallery_codes_") else "self"
-        if gallery == "self":
-            return {
-                "gallery_codes": queries,
-                "y_query": y,
-                "y_gallery": y,
-                "exclude_self": True,
-            }
-        codes, labels = fitted_gallery(retriever)
-        return {
-            "gallery_codes": codes,
-            "y_query": y,
-            "y_gallery": labels,
-            "exclude_self": is_gallery_itself(queries, y, codes, labels),
-        }
+    def _check_gallery(self, estimator: Any) -> Callable[..., dict[str, Any]]:
+        """Give what says, for queries and labels, which gallery they search."""
+        if isinstance(self.gallery, tuple):
+            return partial(_in_rows, estimator, *_check_pair(self.gallery))
+        retriever = last_step(estimator)
+        has_gallery = hasattr(retriever, "gallery_codes_")
+        if self.gallery == "self" or (self.gallery == "auto" and not has_gallery):
+            return _in_itself
+        return partial(_in_fitted, *fitted_gallery(retriever))
+
+
+def _in_rows(
+    estimator: Any, X_gallery: Any, y_gallery: Any, queries: PackedCodes, y: Any
+) -> dict[str, Any]:
+    codes = encode_with(estimator, X_gallery)
+    return {"gallery_codes": codes, "y_query": y, "y_gallery": y_gallery}
+
+
+def _in_itself(queries: PackedCodes, y: Any) -> dict[str, Any]:
+    return {
+        "gallery_codes": queries,
+        "y_query": y,
+        "y_gallery": y,
+        "exclude_self": True,
+    }
+
+
+def _in_fitted(
+    codes: PackedCodes, labels: Any, queries: PackedCodes, y: Any
+) -> dict[str, Any]:
+    return {
+        "gallery_codes": codes,
+        "y_query": y,
+        "y_gallery": labels,
+        "exclude_self": is_gallery_itself(queries, y, codes, labels),
+    }
 
 
 def _check_pair(gallery: tuple[Any, ...]) -> tuple[Any, Any]:
@@ -264,7 +277,7 @@ def is_gallery_itself(
     -------
     bool
     """
-    if queries.shape != gallery.shape or y_query is None:
+    if queries.shape != gallery.shape:
         return False
     y_query = check_labels(y_query, "y")
     if y_query.shape != y_gallery.shape or issparse(y_query) != issparse(y_gallery):

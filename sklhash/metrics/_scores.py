@@ -37,6 +37,7 @@ RULES: dict[str, list[Any]] = {
 @validate_params(
     {
         **RULES,
+        "metrics": [str, "array-like"],
         "exclude_self": ["boolean"],
         "per_query": ["boolean"],
     },
@@ -138,8 +139,9 @@ def retrieval_scores(
     else:
         source = MatrixPairs.check(relevance, distances, exclude_self)
     rules = Rules(ties, normalize, RankSums.up_to(source.n_ranks))
+    weight = _check_weight(sample_weight, source.n_queries)
     blocks = [_score_block(block, parsed, rules) for block in source.tie_groups(ties)]
-    return _summarize(blocks, parsed, no_relevant, per_query, sample_weight)
+    return _summarize(blocks, parsed, no_relevant, per_query, weight)
 
 
 @validate_params(
@@ -187,7 +189,12 @@ def relevance_histograms(
 
 
 @validate_params(
-    {**RULES, "ties": [StrOptions(set(TIES) - {"index"})], "per_query": ["boolean"]},
+    {
+        **RULES,
+        "metrics": [str, "array-like"],
+        "ties": [StrOptions(set(TIES) - {"index"})],
+        "per_query": ["boolean"],
+    },
     prefer_skip_nested_validation=True,
 )
 def scores_from_histograms(
@@ -234,8 +241,9 @@ def scores_from_histograms(
     rules = Rules(ties, normalize, RankSums.up_to(int(counts[0].sum())))
     distance = np.arange(counts.shape[1])[None]
     groups = groups_from_histograms(counts, distance, ties)
+    weight = _check_weight(sample_weight, len(counts))
     blocks = [_score_block(groups, parsed, rules)]
-    return _summarize(blocks, parsed, no_relevant, per_query, sample_weight)
+    return _summarize(blocks, parsed, no_relevant, per_query, weight)
 
 
 @validate_params(
@@ -291,10 +299,16 @@ def precision_recall_curve(
     metrics = [f"{name}@r{r}" for name in ("precision", "recall") for r in radius]
     parsed = parse_metrics(metrics)
     rules = Rules("expected", "min", RankSums.up_to(source.n_ranks))
+    weight = _check_weight(sample_weight, source.n_queries)
     blocks = [_score_block(x, parsed, rules) for x in source.tie_groups("expected")]
-    scores = _summarize(blocks, parsed, no_relevant, False, sample_weight)
+    scores = _summarize(blocks, parsed, no_relevant, False, weight)
     precision, recall = np.array([scores[name] for name in metrics]).reshape(2, -1)
     return precision, recall, radius
+
+
+def _check_weight(sample_weight: Any, n_queries: int) -> NDArray[np.float64]:
+    queries = np.empty((n_queries, 1))
+    return check_sample_weight(sample_weight, queries, ensure_non_negative=True)
 
 
 def _score_block(
@@ -312,11 +326,10 @@ def _summarize(
     metrics: Iterable[str],
     no_relevant: str,
     per_query: bool,
-    sample_weight: Any,
+    weight: NDArray[np.float64],
 ) -> dict[str, Any]:
     """Join the blocks and average over the queries that count."""
     n_relevant = np.concatenate([block["n_relevant"] for block in blocks])
-    weight = check_sample_weight(sample_weight, n_relevant, ensure_non_negative=True)
     counted = (n_relevant > 0) | (no_relevant == "zero")
     if not per_query and not (weight * counted).any():
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, TypedDict, Unpack
 
 from ._scores import retrieval_scores
@@ -25,11 +26,20 @@ def _score(name: str, codes_and_labels: tuple[Any, ...], options: Options) -> An
 
 
 def _at(name: str, k: int | None, radius: int | None = None) -> str:
+    """Spell a metric with its cut-off."""
     if k is not None and radius is not None:
         raise ValueError(f"give k or radius, but not both; got {k=} and {radius=}")
     if radius is not None:
-        return f"{name}@r{radius}"
-    return name if k is None else f"{name}@{k}"
+        return f"{name}@r{_check_integer('radius', radius, least=0)}"
+    return name if k is None else f"{name}@{_check_integer('k', k, least=1)}"
+
+
+def _check_integer(name: str, value: Any, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be an integer; got {value!r}")
+    if int(value) < least:
+        raise ValueError(f"{name} must be {least} or more; got {value}")
+    return int(value)
 
 
 def mean_average_precision(

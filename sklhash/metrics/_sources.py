@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_array, check_consistent_length, gen_batches
+from sklearn.utils import check_array, gen_batches
 
 from sklhash.codes import PackedCodes, as_packed
 from sklhash.hamming import count_shared_labels, distances, histograms, paired_distances
@@ -51,13 +51,17 @@ class CodePairs(NamedTuple):
                 f"{queries.n_bits} and {gallery.n_bits}"
             )
         labels = encode_labels(y_query, y_gallery)
-        check_consistent_length(queries, labels[0])
-        check_consistent_length(gallery, labels[1])
+        _check_lengths(queries, labels[0], "query")
+        _check_lengths(gallery, labels[1], "gallery")
         if exclude_self:
             _check_square(len(queries), len(gallery))
         grades = n_grades(labels[0])
         check_grades(grades - 1)
         return cls(queries, gallery, *labels, grades, exclude_self)
+
+    @property
+    def n_queries(self) -> int:
+        return len(self.queries)
 
     @property
     def n_ranks(self) -> int:
@@ -124,6 +128,10 @@ class MatrixPairs(NamedTuple):
         return cls(grade, distance, exclude_self)
 
     @property
+    def n_queries(self) -> int:
+        return len(self.grade)
+
+    @property
     def n_ranks(self) -> int:
         return self.grade.shape[1] - self.exclude_self
 
@@ -152,6 +160,14 @@ def _paired_shared_labels(first: Any, second: Any) -> NDArray[np.int64]:
     if first.ndim == 1:
         return (first == second).astype(np.int64)
     return np.asarray(first.multiply(second).sum(axis=1)).astype(np.int64)
+
+
+def _check_lengths(codes: PackedCodes, labels: Any, name: str) -> None:
+    if len(codes) != labels.shape[0]:
+        raise ValueError(
+            f"{name}_codes and y_{name} must have one row an item; got {len(codes)} "
+            f"and {labels.shape[0]} rows"
+        )
 
 
 def _check_square(n_queries: int, n_gallery: int) -> None:
@@ -186,6 +202,7 @@ def check_histograms(histograms: Any) -> NDArray[np.int64]:
             "histograms must have shape (n_queries, n_bits + 1, n_grades) with 2 or "
             f"more grades; got {counts.shape}"
         )
+    check_grades(counts.shape[2] - 1)
     totals = counts.sum(axis=(1, 2))
     if counts.min() < 0 or (counts != np.floor(counts)).any():
         raise ValueError("histograms must hold whole numbers >= 0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -31,37 +32,57 @@ def check_labels(y: Any, name: str = "y") -> Any:
     Raises
     ------
     ValueError
-        If `y` is missing, has NaN, is continuous, or is a matrix that holds anything
-        but zeros and ones.
+        If `y` is missing, has NaN, is continuous, mixes types, or is a matrix that
+        holds anything but zeros and ones.
     """
     if y is None:
         raise ValueError(
             f"{name} is missing: relevance needs class labels or a label matrix"
         )
     if not issparse(y):
-        y = np.asarray(y)
+        y = _to_array(y, name)
     if issparse(y) or (y.ndim == 2 and y.shape[1] > 1):
         return _check_indicator(y, name)
     classes = column_or_1d(y, warn=True)
-    if classes.dtype.kind == "f" and not np.all(classes == np.floor(classes)):
-        raise ValueError(
-            f"{name} must hold class labels; got NaN or fractions. For a continuous "
-            "target, give the relevance of each pair as a matrix instead."
-        )
     if classes.dtype.kind == "O":
-        check_array(
-            classes,
-            dtype=object,
-            ensure_2d=False,
-            ensure_all_finite=True,
-            input_name=name,
+        classes = _of_one_type(classes, name)
+    if classes.dtype.kind not in "biufUST":
+        raise ValueError(f"{name} must hold numbers or strings; got {classes.dtype}")
+    if classes.dtype.kind == "f" and not (
+        np.isfinite(classes).all() and np.all(classes == np.floor(classes))
+    ):
+        raise ValueError(
+            f"{name} must hold class labels; got NaN, inf or fractions. For a "
+            "continuous target, give the relevance of each pair as a matrix instead."
         )
     return classes
 
 
+def _to_array(y: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(y)
+    except ValueError as error:  # rows of unequal length
+        raise ValueError(
+            f"{name} must be a class vector or an indicator matrix: {error}"
+        ) from error
+
+
+def _of_one_type(classes: NDArray[Any], name: str) -> NDArray[Any]:
+    """Turn an object array of strings, or of numbers, into one of such a dtype."""
+    values = classes.tolist()
+    for kind in (str, Number):
+        if all(isinstance(value, kind) for value in values):
+            return np.array(values)
+    types = sorted({type(value).__name__ for value in values})
+    raise ValueError(
+        f"{name} must hold only numbers or only strings; got {', '.join(types)}"
+    )
+
+
 def _check_indicator(y: Any, name: str) -> csr_array:
     y = check_array(y, accept_sparse="csr", input_name=name, ensure_min_samples=0)
-    labels = csr_array(y, dtype=np.float32)
+    labels = csr_array(y, dtype=np.float32, copy=True)
+    labels.sum_duplicates()
     labels.eliminate_zeros()
     if np.any(labels.data != 1):
         raise ValueError(
@@ -69,6 +90,37 @@ def _check_indicator(y: Any, name: str) -> csr_array:
             f"matrix with the value {labels.data[labels.data != 1][0]:g}"
         )
     return labels
+
+
+def join_classes(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
+    """Put two class vectors one after the other.
+
+    Parameters
+    ----------
+    first, second : ndarray of shape (n_samples,)
+        As from :func:`check_labels`.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_first + n_second,)
+
+    Raises
+    ------
+    ValueError
+        If one holds strings and the other numbers, or integers would be rounded.
+    """
+    strings = [classes.dtype.kind in "UST" for classes in (first, second)]
+    dtype = None if strings[0] != strings[1] else np.result_type(first, second)
+    rounded = dtype is not None and any(
+        dtype.kind == "f" and np.any(np.abs(classes.astype(np.float64)) >= 2**53)
+        for classes in (first, second)
+    )
+    if dtype is None or rounded:
+        raise ValueError(
+            f"labels must be of one type to be compared; got {first.dtype} and "
+            f"{second.dtype}"
+        )
+    return np.concatenate([first, second])
 
 
 def encode_labels(y_query: Any, y_gallery: Any) -> tuple[Any, Any]:
@@ -100,15 +152,7 @@ def encode_labels(y_query: Any, y_gallery: Any) -> tuple[Any, Any]:
         )
     if query.ndim == 2:
         return query, gallery
-    if (query.dtype.kind in "US") != (gallery.dtype.kind in "US") and "O" not in (
-        query.dtype.kind,
-        gallery.dtype.kind,
-    ):
-        raise ValueError(
-            "y_query and y_gallery must hold labels of one type; got "
-            f"{query.dtype} and {gallery.dtype}"
-        )
-    _, codes = np.unique(np.concatenate([query, gallery]), return_inverse=True)
+    _, codes = np.unique(join_classes(query, gallery), return_inverse=True)
     codes = codes.astype(np.int64)
     return codes[: len(query)], codes[len(query) :]
 
