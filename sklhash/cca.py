@@ -1,9 +1,13 @@
 """Directions of the rows that correlate with their labels."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky, solve_triangular, svd
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, issparse
 from sklearn.utils.extmath import svd_flip
+
+from .metrics.labels import check_labels
 
 
 def canonical_directions(moments, n_features, n_components, reg):
@@ -47,6 +51,54 @@ def canonical_directions(moments, n_features, n_components, reg):
     rank = np.sum(correlations[:n_components] > np.sqrt(np.finfo(np.float64).eps))
     W = solve_triangular(L_x, U[:, :rank], lower=True, trans="T")
     return (W * correlations[:rank]).T, correlations[:rank]
+
+
+@dataclass
+class LabelColumns:
+    """Indicator columns of labels that come in batches, all of one form."""
+
+    classes: np.ndarray | None = None  # of a class vector; None for indicator matrices
+    n_columns: int | None = None
+
+    def indicator(self, y, classes=None):
+        """Give the labels of some rows as an indicator matrix.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,) or {array-like, sparse matrix} of shape \
+                (n_samples, n_labels)
+        classes : array-like of shape (n_classes,), default=None
+            All classes there will be, for the first batch of a class vector.
+
+        Returns
+        -------
+        indicator : csr_array of shape (n_samples, n_columns), dtype float32
+
+        Raises
+        ------
+        ValueError
+            If y is missing or of another form than before, or holds a new class.
+        """
+        if y is None:
+            raise ValueError(
+                "projection='cca' requires y to be passed, but the target y is None"
+            )
+        y, seen = check_labels(y), self.n_columns is not None
+        if y.ndim == 1 and not seen:
+            classes = y if classes is None else check_labels(classes, "classes")
+            self.classes = np.unique(classes)
+        if (y.ndim == 1) != (self.classes is not None):
+            raise ValueError(
+                "y must be a class vector in all calls or an indicator matrix in all"
+            )
+        Y = y if issparse(y) else one_hot(y, self.classes)
+        if seen and Y.shape[1] != self.n_columns:
+            raise ValueError(
+                f"y has {Y.shape[1]} label columns, but {self.n_columns} in earlier "
+                "calls"
+            )
+        self.n_columns = Y.shape[1]
+        return Y
 
 
 def one_hot(y, classes):

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
-from scipy.sparse import issparse
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from ._sklearn import Integer, Interval, StrOptions, fit_context
 from .base import BATCH_ROWS, FLOATS
-from .cca import canonical_directions, one_hot
+from .cca import LabelColumns, canonical_directions
 from .codes import MAX_BITS
 from .linear import (
     MAX_COVARIANCE_FEATURES,
@@ -23,8 +22,7 @@ from .linear import (
     random_rotation,
     wide_principal_directions,
 )
-from .metrics.labels import check_labels
-from .streaming import Moments, Reservoir
+from .streaming import Moments, Reservoir, StreamingHasher
 
 
 def learn_rotation(V, R, max_iter, tol=None):
@@ -77,7 +75,7 @@ def _gain(errors):
     return (before - after) / before if before > 0 else 0.0
 
 
-class ITQ(LinearHasher):
+class ITQ(StreamingHasher, LinearHasher):
     """Iterative quantization (ITQ), unsupervised or guided by labels.
 
     Rows are projected on their principal directions, or on the directions most
@@ -166,7 +164,6 @@ class ITQ(LinearHasher):
         "max_samples": [Integer(2, None), None],
         "random_state": ["random_state"],
     }
-    #: Attributes that depend on all rows seen; see `__getattr__`.
     _learned = (
         "mean_",
         "components_",
@@ -219,17 +216,14 @@ class ITQ(LinearHasher):
         X = validate_data(
             self, X, accept_sparse="csr", dtype=FLOATS, ensure_min_samples=2
         )
-        self._forget()
-        stream = _Stream.start(self)
-        stream.sample.update(X)
+        seen = _Seen.nothing(self)
         if self.projection == "pca" and X.shape[1] > MAX_COVARIANCE_FEATURES:
-            rng = np.random.RandomState(stream.rotation_seed)
-            self._learn(stream, *wide_principal_directions(X, self.n_bits, rng))
+            rng = np.random.RandomState(seen.rotation_seed)
+            seen.directions = wide_principal_directions(X, self.n_bits, rng)
+            seen.sample.update(X)
         else:
-            stream.moments.update(X, *self._label_columns(stream, X, y))
-            self._learn(stream, *self._directions(stream.moments))
-        self._stream = stream
-        return self
+            self._add(seen, X, y)
+        return self._learn_now(seen)
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, classes=None):
@@ -262,120 +256,66 @@ class ITQ(LinearHasher):
             If y holds a class that `classes` lacks, or if the hasher was fitted by
             `fit` and has been pickled since.
         """
-        stream = vars(self).get("_stream")
-        if stream is None and "components_" in vars(self):
-            raise ValueError(
-                "this ITQ was fitted by fit and then copied or pickled, which leaves "
-                "its running sums behind: call partial_fit on a clone, from the first "
-                "rows on"
-            )
+        seen = self._resume()
         X = validate_data(
-            self, X, accept_sparse="csr", dtype=FLOATS, reset=stream is None
+            self, X, accept_sparse="csr", dtype=FLOATS, reset=seen is None
         )
-        stream = stream or _Stream.start(self)
-        if stream.projection != self.projection:
+        seen = seen or _Seen.nothing(self)
+        if seen.projection != self.projection:
             raise ValueError(
-                f"projection={self.projection!r} was {stream.projection!r} when the "
+                f"projection={self.projection!r} was {seen.projection!r} when the "
                 "first rows came: call fit, or partial_fit on a clone"
             )
-        columns = [X, *self._label_columns(stream, X, y, classes)]
-        stream.moments.update(*columns)
-        stream.sample.update(X)
-        stream.resumed = True
-        self._forget()
-        self._stream = stream
-        return self
+        self._add(seen, X, y, classes)
+        return self._learn_later(seen)
 
-    def __getattr__(self, name):
-        """Learn from the rows that `partial_fit` has added, on first use."""
-        if name in ITQ._learned and "_stream" in vars(self):
-            try:
-                self._learn(self._stream, *self._directions(self._stream.moments))
-            except ValueError as error:
-                raise NotFittedError(f"too little to learn from: {error}") from error
-            if name in vars(self):
-                return vars(self)[name]
-        raise AttributeError(
-            f"{type(self).__name__!r} object has no attribute {name!r}"
-        )
-
-    def __getstate__(self):
-        """Leave the running sums out, unless `partial_fit` is at work with them."""
-        state = super().__getstate__().copy()
-        if "_stream" in state and not state["_stream"].resumed:
-            del state["_stream"]
-        return state
-
-    def __sklearn_is_fitted__(self):
-        """Tell whether there are rows to learn from."""
-        return "_stream" in vars(self) or super().__sklearn_is_fitted__()
-
-    def _forget(self):
-        for name in ("_stream", *self._learned):
-            self.__dict__.pop(name, None)
-
-    def _label_columns(self, stream, X, y, classes=None):
-        """Give what is summed up beside X: for CCA an indicator, else nothing."""
-        width = X.shape[1]
-        if width > MAX_COVARIANCE_FEATURES:
+    def _add(self, seen, X, y, classes=None):
+        """Add rows to what has been seen."""
+        if X.shape[1] > MAX_COVARIANCE_FEATURES:
             raise ValueError(
-                f"X has {width} features, but partial_fit and projection='cca' take "
-                f"{MAX_COVARIANCE_FEATURES} at most: reduce them first, as by "
+                f"X has {X.shape[1]} features, but partial_fit and projection='cca' "
+                f"take {MAX_COVARIANCE_FEATURES} at most: reduce them first, as by "
                 "TruncatedSVD"
             )
-        if self.projection == "pca":
-            return []
-        if y is None:
-            raise ValueError(
-                "ITQ with projection='cca' requires y to be passed, but the target y "
-                "is None."
-            )
-        y = check_labels(y)
-        check_consistent_length(X, y)
-        seen = stream.moments.n_samples > 0
-        if y.ndim == 1 and not seen:
-            classes = y if classes is None else check_labels(classes, "classes")
-            stream.classes = np.unique(classes)
-        n_labels = len(stream.moments.mean) - width if seen else None
-        if seen and (y.ndim == 1) != (stream.classes is not None):
-            raise ValueError(
-                "y must be a class vector in all calls or an indicator matrix in all"
-            )
-        Y = y if issparse(y) else one_hot(y, stream.classes)
-        if seen and Y.shape[1] != n_labels:
-            raise ValueError(
-                f"y has {Y.shape[1]} label columns, but {n_labels} in earlier calls"
-            )
-        return [Y]
+        columns = [X]
+        if self.projection == "cca":
+            columns.append(seen.labels.indicator(y, classes))
+            check_consistent_length(*columns)
+        seen.moments.update(*columns)
+        seen.sample.update(X)
 
-    def _directions(self, moments):
-        """Mean and directions of X, from the moments of all rows."""
-        if moments.n_samples < 2:
+    def _learn(self, seen):
+        """Learn the projection, then the rotation, and fold both into one."""
+        mean, W = self._directions(seen)
+        check_rank(W)
+        V = _project_in_float64(seen.sample.rows, mean, W)  # (n_samples, rank)
+        rng = np.random.RandomState(seen.rotation_seed)
+        R = random_rotation(len(W), self.n_bits, rng)
+        R, self.quantization_error_ = learn_rotation(V, R, self.max_iter, self.tol)
+
+        self.n_iter_ = len(self.quantization_error_)
+        self.rotation_ = R
+        self.mean_ = mean
+        self.components_ = R.T @ W
+
+    def _directions(self, seen):
+        """Mean of the rows and the directions to project them on."""
+        if seen.directions is not None:
+            return seen.directions
+        if seen.moments.n_samples < 2:
             raise ValueError("ITQ needs 2 rows or more; partial_fit has seen 1 row")
-        d = self.n_features_in_
+        d, mean = self.n_features_in_, seen.moments.mean
         if self.projection == "pca":
-            return moments.mean, principal_directions(moments, self.n_bits)
+            return mean, principal_directions(seen.moments, self.n_bits)
         W, self.canonical_correlations_ = canonical_directions(
-            moments, d, self.n_bits, self.reg
+            seen.moments, d, self.n_bits, self.reg
         )
         if len(W) == 0:
             raise ValueError(
                 "X and y are uncorrelated: all rows or all labels are equal, or X is "
                 f"so small that reg={self.reg} drowns it (standardize X)"
             )
-        return moments.mean[:d], W
-
-    def _learn(self, stream, mean, W):
-        """Learn the rotation on the sample and fold it into the projection."""
-        check_rank(W)
-        V = _project_in_float64(stream.sample.rows, mean, W)
-        R = random_rotation(
-            len(W), self.n_bits, np.random.RandomState(stream.rotation_seed)
-        )
-        R, self.quantization_error_ = learn_rotation(V, R, self.max_iter, self.tol)
-        self.n_iter_ = len(self.quantization_error_)
-        self.rotation_ = R
-        self.mean_, self.components_ = mean, R.T @ W
+        return mean[:d], W
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -393,18 +333,18 @@ def _project_in_float64(X, mean, components):
 
 
 @dataclass
-class _Stream:
+class _Seen:
     """What ITQ keeps of the rows seen so far."""
 
     projection: str
-    moments: Moments
+    moments: Moments  # of the rows, and their label columns for CCA
     sample: Reservoir
     rotation_seed: int
-    classes: np.ndarray | None = None
-    resumed: bool = False  # has partial_fit been called?
+    labels: LabelColumns
+    directions: tuple | None = None  # of rows too wide for moments
 
     @classmethod
-    def start(cls, itq):
+    def nothing(cls, itq):
         seeds = itq._check_random_state().randint(2**31 - 1, size=2)
         sample = Reservoir(itq.max_samples, np.random.RandomState(seeds[0]))
-        return cls(itq.projection, Moments(), sample, seeds[1])
+        return cls(itq.projection, Moments(), sample, seeds[1], LabelColumns())

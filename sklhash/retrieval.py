@@ -4,7 +4,7 @@ import itertools
 from numbers import Integral
 
 import numpy as np
-from scipy.sparse import csr_matrix, issparse, vstack
+from scipy.sparse import csr_matrix, issparse
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -28,7 +28,7 @@ from .codes import PackedCodes
 from .encoding import encode_with
 from .hamming import top_k, within_radius
 from .metrics import map_scorer
-from .metrics.labels import check_labels, join_classes
+from .metrics.labels import check_labels, join_labels
 
 
 class HammingRetriever(
@@ -188,7 +188,7 @@ class HammingRetriever(
         """
         if not hasattr(self, "gallery_codes_"):
             return self.fit(X, y)
-        labels = _join_labels(self.gallery_labels_, _labels_of(X, y))
+        labels = join_labels(self.gallery_labels_, _labels_of(X, y))
         codes = self.encode(X)
         codes = PackedCodes.concatenate([self.gallery_codes_, codes])
         return self._set_gallery(codes, labels)
@@ -507,25 +507,6 @@ def _labels_of(X, y):
     labels = check_labels(y)
     check_consistent_length(X, labels)
     return labels.copy()
-
-
-def _join_labels(first, second):
-    """Append labels of one form."""
-    if first is None and second is None:
-        return None
-    if first is None or second is None:
-        raise ValueError(
-            "the gallery and the new rows must both have labels or both have none; got "
-            f"y={'None' if second is None else 'labels'} for the new rows"
-        )
-    if first.shape[1:] != second.shape[1:]:
-        raise ValueError(
-            f"y must have the form of the gallery's labels, shape {first.shape}; got "
-            f"shape {second.shape}"
-        )
-    if issparse(first):
-        return vstack([first, second], format="csr")
-    return join_classes(first, second)
 
 
 def _without_self(positions):

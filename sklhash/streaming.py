@@ -1,11 +1,15 @@
-"""Running statistics of rows that come in batches."""
+"""Learning from rows that come in batches."""
 
+from abc import abstractmethod
 from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import gen_batches
 from sklearn.utils.extmath import safe_sparse_dot
+
+from .base import BaseHasher
 
 #: Numbers held in float64 at once while rows are added up.
 BLOCK_SIZE = 2**22
@@ -158,3 +162,77 @@ def _replace_rows(kept, offered, new):
     stack = sp.vstack if sp.issparse(kept) else np.concatenate
     stacked = stack([kept, offered])
     return (stacked.tocsr() if sp.issparse(stacked) else stacked)[order]
+
+
+class StreamingHasher(BaseHasher):
+    """Base class of hashers that learn from running statistics of the rows.
+
+    A subclass names in `_learned` the attributes that depend on the rows and writes
+    `_learn`, which sets them. Its `fit` ends in `_learn_now`; its `partial_fit` begins
+    with `_resume` and ends in `_learn_later`, which leaves the learning to whoever
+    first asks for one of the attributes: many small batches cost no more than one.
+    """
+
+    _learned: tuple[str, ...] = ()
+
+    @abstractmethod
+    def _learn(self, seen):
+        """Set the learned attributes.
+
+        Parameters
+        ----------
+        seen : object
+            Whatever the subclass keeps of the rows.
+        """
+
+    def _learn_now(self, seen):
+        self._forget()
+        self._learn(seen)
+        self._seen, self._resumed = seen, False
+        return self
+
+    def _learn_later(self, seen):
+        self._forget()
+        self._seen, self._resumed = seen, True
+        return self
+
+    def _resume(self):
+        """Give what is kept of earlier rows, or None if there were none."""
+        learned = any(name in vars(self) for name in self._learned)
+        if learned and "_seen" not in vars(self):
+            raise ValueError(
+                f"this {type(self).__name__} was fitted by fit and then copied or "
+                "pickled, which leaves its running sums behind: call partial_fit on a "
+                "clone, from the first rows on"
+            )
+        return vars(self).get("_seen")
+
+    def _forget(self):
+        for name in ("_seen", *self._learned):
+            self.__dict__.pop(name, None)
+
+    def __getattr__(self, name):
+        """Learn from the rows that `partial_fit` has added, on first use."""
+        if name in type(self)._learned and "_seen" in vars(self):
+            try:
+                self._learn(self._seen)
+            except ValueError as error:
+                raise NotFittedError(
+                    f"cannot learn from these rows: {error}"
+                ) from error
+            if name in vars(self):
+                return vars(self)[name]
+        raise AttributeError(
+            f"{type(self).__name__!r} object has no attribute {name!r}"
+        )
+
+    def __getstate__(self):
+        """Leave the running sums out, unless `partial_fit` is at work with them."""
+        state = super().__getstate__().copy()
+        if not state.get("_resumed"):
+            state.pop("_seen", None)
+        return state
+
+    def __sklearn_is_fitted__(self):
+        """Tell whether there are rows to learn from."""
+        return "_seen" in vars(self) or super().__sklearn_is_fitted__()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,12 +40,14 @@ class RetrievalScorer(BaseEstimator):
 
         - ``'fitted'``: the rows that the :class:`~sklhash.HammingRetriever`, which the
           estimator is or ends in, was fitted with. In cross-validation this is the
-          training fold. Queries that are this gallery itself, row by row (the training
-          score), leave themselves out.
+          training fold.
         - ``'self'``: X itself, each row leaving itself out.
         - a tuple: these rows and labels, hashed by the estimator; the fixed database
           of the papers.
         - ``'auto'``: ``'fitted'`` where there is a retriever, else ``'self'``.
+
+        Queries that are the gallery itself, row by row, leave themselves out: this is
+        what makes the training scores of `cross_validate` honest.
     ties, normalize, no_relevant
         As in :func:`retrieval_scores`.
 
@@ -125,11 +126,15 @@ class RetrievalScorer(BaseEstimator):
         names = self._full_names()
         if y is None:
             raise ValueError("y is missing: relevance needs the labels of the queries")
-        search_in = self._check_gallery(estimator)
+        gallery = self._find_gallery(estimator)
         queries = encode_with(estimator, X)
+        codes, labels = (queries, y) if gallery is None else gallery
         scores = retrieval_scores(
             queries,
-            **search_in(queries, y),
+            codes,
+            y,
+            labels,
+            exclude_self=is_gallery_itself(queries, y, codes, labels),
             metrics=list(names.values()),
             ties=self.ties,
             normalize=self.normalize,
@@ -181,42 +186,16 @@ class RetrievalScorer(BaseEstimator):
             )
         return {name: name if "@" in name else f"{name}@{self.k}" for name in names}
 
-    def _check_gallery(self, estimator: Any) -> Callable[..., dict[str, Any]]:
-        """Give what says, for queries and labels, which gallery they search."""
+    def _find_gallery(self, estimator: Any) -> tuple[PackedCodes, Any] | None:
+        """Give codes and labels to search in, or None for those of the queries."""
         if isinstance(self.gallery, tuple):
-            return partial(_in_rows, estimator, *_check_pair(self.gallery))
+            X_gallery, y_gallery = _check_pair(self.gallery)
+            return encode_with(estimator, X_gallery), y_gallery
         retriever = last_step(estimator)
         has_gallery = hasattr(retriever, "gallery_codes_")
         if self.gallery == "self" or (self.gallery == "auto" and not has_gallery):
-            return _in_itself
-        return partial(_in_fitted, *fitted_gallery(retriever))
-
-
-def _in_rows(
-    estimator: Any, X_gallery: Any, y_gallery: Any, queries: PackedCodes, y: Any
-) -> dict[str, Any]:
-    codes = encode_with(estimator, X_gallery)
-    return {"gallery_codes": codes, "y_query": y, "y_gallery": y_gallery}
-
-
-def _in_itself(queries: PackedCodes, y: Any) -> dict[str, Any]:
-    return {
-        "gallery_codes": queries,
-        "y_query": y,
-        "y_gallery": y,
-        "exclude_self": True,
-    }
-
-
-def _in_fitted(
-    codes: PackedCodes, labels: Any, queries: PackedCodes, y: Any
-) -> dict[str, Any]:
-    return {
-        "gallery_codes": codes,
-        "y_query": y,
-        "y_gallery": labels,
-        "exclude_self": is_gallery_itself(queries, y, codes, labels),
-    }
+            return None
+        return fitted_gallery(retriever)
 
 
 def _check_pair(gallery: tuple[Any, ...]) -> tuple[Any, Any]:
@@ -279,7 +258,7 @@ def is_gallery_itself(
     """
     if queries.shape != gallery.shape:
         return False
-    y_query = check_labels(y_query, "y")
+    y_query, y_gallery = check_labels(y_query, "y"), check_labels(y_gallery)
     if y_query.shape != y_gallery.shape or issparse(y_query) != issparse(y_gallery):
         return False
     if issparse(y_query):

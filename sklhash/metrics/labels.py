@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array, issparse, vstack
 from sklearn.utils import check_array, column_or_1d
 
 #: With more shared labels the gain ``2**shared - 1`` leaves the range of floats.
@@ -121,6 +121,40 @@ def join_classes(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
             f"{second.dtype}"
         )
     return np.concatenate([first, second])
+
+
+def join_labels(first: Any, second: Any) -> Any:
+    """Append the labels of new rows to those of a gallery.
+
+    Parameters
+    ----------
+    first, second : ndarray, csr_array or None
+        As from :func:`check_labels`; None for no labels.
+
+    Returns
+    -------
+    labels : ndarray, csr_array or None
+
+    Raises
+    ------
+    ValueError
+        If only one of them has labels, or their forms or types differ.
+    """
+    if first is None and second is None:
+        return None
+    if first is None or second is None:
+        raise ValueError(
+            "the gallery and the new rows must both have labels or both have none; got "
+            f"y={'None' if second is None else 'labels'} for the new rows"
+        )
+    if first.shape[1:] != second.shape[1:]:
+        raise ValueError(
+            f"y must have the form of the gallery's labels, shape {first.shape}; got "
+            f"shape {second.shape}"
+        )
+    if issparse(first):
+        return vstack([first, second], format="csr")
+    return join_classes(first, second)
 
 
 def encode_labels(y_query: Any, y_gallery: Any) -> tuple[Any, Any]:
