@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Iterable
 from numbers import Integral
 from pathlib import Path
@@ -190,13 +189,13 @@ class PackedCodes:
         row = np.dtype([(f"bits{self.n_bits}", np.uint8, (self.packed.shape[1],))])
         rows = np.ascontiguousarray(self.packed).view(row)[:, 0]
         target = Path(path)
-        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
-            try:
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            with open(part, "wb") as file:
                 np.save(file, rows, allow_pickle=False)
-            except BaseException:
-                os.unlink(file.name)
-                raise
-        os.replace(file.name, target)
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
 
     @classmethod
     def load(

@@ -98,6 +98,33 @@ def test_strided_codes_are_saved_whole(tmp_path, rng):
     assert PackedCodes.load(tmp_path / "codes.npy") == codes
 
 
+def test_failed_save_keeps_the_old_file(tmp_path, rng, monkeypatch):
+    """A save that fails half way leaves the file as it was, and nothing beside it."""
+    codes = PackedCodes.from_codes(rng.randint(2, size=(10, 12)))
+    codes.save(tmp_path / "codes.npy")
+
+    def fail(file, *_, **__):
+        file.write(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(np, "save", fail)
+    with pytest.raises(OSError, match="no space left"):
+        codes[:3].save(tmp_path / "codes.npy")
+    assert [path.name for path in tmp_path.iterdir()] == ["codes.npy"]
+    assert PackedCodes.load(tmp_path / "codes.npy") == codes
+
+
+def test_arrays_of_packed_codes_are_the_codes(rng):
+    """NumPy unpacks codes where it needs an array, and never shares their memory."""
+    codes = rng.randint(2, size=(5, 12))
+    packed = PackedCodes.from_codes(codes)
+    assert_array_equal(np.asarray(packed), codes)
+    assert np.asarray(packed, dtype=float).dtype == float
+    assert PackedCodes.from_codes(packed) is packed
+    with pytest.raises(ValueError, match="always copies"):
+        np.asarray(packed, copy=False)
+
+
 def test_files_are_plain_numpy(tmp_path, rng):
     """NumPy opens a file without sklhash; the bytes are the codes."""
     codes = PackedCodes.from_codes(rng.randint(2, size=(10, 12)))

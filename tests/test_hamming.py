@@ -1,15 +1,18 @@
 """Search and counting against naive loops over whole distance matrices."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from scipy.sparse import csr_array
 
-from sklhash import hamming
+from sklhash import PackedCodes, hamming
 from sklhash.codes import pack
 from sklhash.hamming import _blocks
+from sklhash.metrics import retrieval_scores
 
 
 def naive_distances(queries, gallery):
@@ -92,6 +95,26 @@ def test_large_gallery_in_any_order(rng):
             assert_array_equal(found[0], distances[order][ranking[:k]])
 
 
+@pytest.mark.parametrize("task", ["top_k", "within_radius", "histograms", "scores"])
+def test_search_takes_little_memory(task, rng):
+    """No matrix of all queries and all gallery codes is ever made."""
+    queries = rng.randint(256, size=(1000, 8)).astype(np.uint8)
+    gallery = rng.randint(256, size=(50_000, 8)).astype(np.uint8)
+    y_q, y_g = np.arange(1000) % 5, np.arange(50_000) % 5
+    tracemalloc.start()
+    if task == "top_k":
+        hamming.top_k(queries, gallery, 10)
+    elif task == "within_radius":
+        hamming.within_radius(queries, gallery, 15)
+    elif task == "histograms":
+        hamming.histograms(queries, gallery, y_q, y_g, n_bits=64, n_grades=2)
+    else:
+        retrieval_scores(PackedCodes(queries, 64), PackedCodes(gallery, 64), y_q, y_g)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 25e6  # 50 MB of one byte a pair
+
+
 def test_jobs_do_not_change_answers(block_size):
     """Threads give the answers of one thread."""
     queries, gallery = map(pack, random_codes(24, seed=0, n_queries=200))
@@ -109,7 +132,6 @@ def test_jobs_do_not_change_answers(block_size):
         assert_array_equal(one, many)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 30), st.randoms())
 def test_distances_are_a_metric(n_bits, n_first, n_second, random):
     """Distances are symmetric, zero for equal codes, and obey the triangle rule."""

@@ -1,6 +1,7 @@
 """What holds for every hasher."""
 
 import inspect
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -39,6 +40,21 @@ def test_every_public_hasher_is_checked():
     }
     assert {type(hasher) for hasher in HASHERS} == public
     assert len(HASHER_CHECKS) >= 12
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_encoding_a_mapped_file_takes_little_memory(dtype, tmp_path, rng):
+    """Codes of rows on disk are made batch by batch, conversions included."""
+    X = rng.randint(256, size=(60_000, 64)).astype(dtype)
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    hasher = ITQ(16, random_state=0).fit(X[:1000])
+    tracemalloc.start()
+    codes = hasher.encode(mapped)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert codes == hasher.encode(X)
+    assert peak < 15e6  # 31 MB of the rows in double precision
 
 
 class Flawed(RandomHyperplaneHashing):

@@ -18,7 +18,7 @@ from sklhash import ITQ, HammingRetriever, PCAHashing
 from sklhash.cca import canonical_directions
 from sklhash.itq import learn_rotation
 from sklhash.linear import MAX_COVARIANCE_FEATURES, random_rotation
-from sklhash.streaming import Moments
+from sklhash.streaming import Moments, Reservoir
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +216,7 @@ def test_wide_sparse_rows_need_no_covariance_matrix(rng):
 class TestCanonicalCorrelations:
     """The supervised projection."""
 
-    def test_correlations_are_those_of_an_independent_solver(self, digits):
+    def test_correlations_are_those_of_an_independent_solver(self):
         """With vanishing `reg` the correlations are scikit-learn's."""
         X, y = make_classification(
             400, 6, n_informative=4, n_redundant=0, n_classes=3, random_state=0
@@ -321,8 +321,6 @@ class TestStreaming:
 
     def test_sample_is_uniform(self):
         """Every row has the same chance to be in the sample."""
-        from sklhash.streaming import Reservoir
-
         counts = np.zeros(30)
         for seed in range(3000):
             sample = Reservoir(10, np.random.RandomState(seed))

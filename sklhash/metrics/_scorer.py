@@ -48,7 +48,11 @@ class RetrievalScorer(BaseEstimator):
 
         Queries that are the gallery itself, row by row, leave themselves out: this is
         what makes the training scores of `cross_validate` honest.
-    ties, normalize, no_relevant
+    ties : {'expected', 'optimistic', 'pessimistic', 'index'}, default='expected'
+        As in :func:`retrieval_scores`.
+    normalize : {'min', 'relevant', 'retrieved'}, default='min'
+        As in :func:`retrieval_scores`.
+    no_relevant : {'omit', 'zero'}, default='omit'
         As in :func:`retrieval_scores`.
 
     Raises

@@ -163,7 +163,10 @@ def relevance_histograms(
 
     Parameters
     ----------
-    query_codes, gallery_codes, y_query, y_gallery
+    query_codes, gallery_codes : PackedCodes or array-like of shape (n_rows, n_bits)
+        As in :func:`retrieval_scores`.
+    y_query, y_gallery : {array-like, sparse matrix} of shape (n_rows,) or \
+            (n_rows, n_labels)
         As in :func:`retrieval_scores`.
     exclude_self : bool, default=False
         Queries are the gallery itself, row by row; leave item i out for query i.
@@ -213,9 +216,18 @@ def scores_from_histograms(
     ----------
     histograms : array-like of shape (n_queries, n_bits + 1, n_grades)
         Counts; every query has the same number of items.
-    metrics, ties, normalize, no_relevant, per_query, sample_weight
-        As in :func:`retrieval_scores`; ``ties='index'`` needs the ranking itself and
-        is not to be had from counts.
+    metrics : str or sequence of str
+        As in :func:`retrieval_scores`.
+    ties : {'expected', 'optimistic', 'pessimistic'}, default='expected'
+        As in :func:`retrieval_scores`; ``'index'`` needs the ranking itself.
+    normalize : {'min', 'relevant', 'retrieved'}, default='min'
+        As in :func:`retrieval_scores`.
+    no_relevant : {'omit', 'zero'}, default='omit'
+        As in :func:`retrieval_scores`.
+    per_query : bool, default=False
+        Return a value a query instead of their mean.
+    sample_weight : array-like of shape (n_queries,), default=None
+        Weights of the queries in the means.
 
     Returns
     -------
@@ -264,7 +276,10 @@ def precision_recall_curve(
 
     Parameters
     ----------
-    query_codes, gallery_codes, y_query, y_gallery
+    query_codes, gallery_codes : PackedCodes or array-like of shape (n_rows, n_bits)
+        As in :func:`retrieval_scores`.
+    y_query, y_gallery : {array-like, sparse matrix} of shape (n_rows,) or \
+            (n_rows, n_labels)
         As in :func:`retrieval_scores`.
     no_relevant : {'omit', 'zero'}, default='omit'
         Queries without a relevant item: left out of the means, or counted as 0.

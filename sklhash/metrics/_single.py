@@ -55,7 +55,10 @@ def mean_average_precision(
 
     Parameters
     ----------
-    query_codes, gallery_codes, y_query, y_gallery
+    query_codes, gallery_codes : PackedCodes or array-like of shape (n_rows, n_bits)
+        As in :func:`retrieval_scores`.
+    y_query, y_gallery : {array-like, sparse matrix} of shape (n_rows,) or \
+            (n_rows, n_labels)
         As in :func:`retrieval_scores`.
     k : int, default=None
         Score the first k places; None for the whole gallery.
@@ -98,7 +101,10 @@ def ndcg(
 
     Parameters
     ----------
-    query_codes, gallery_codes, y_query, y_gallery
+    query_codes, gallery_codes : PackedCodes or array-like of shape (n_rows, n_bits)
+        As in :func:`retrieval_scores`.
+    y_query, y_gallery : {array-like, sparse matrix} of shape (n_rows,) or \
+            (n_rows, n_labels)
         As in :func:`retrieval_scores`.
     k : int, default=None
         Score the first k places; None for the whole gallery.
@@ -134,7 +140,10 @@ def precision(
 
     Parameters
     ----------
-    query_codes, gallery_codes, y_query, y_gallery
+    query_codes, gallery_codes : PackedCodes or array-like of shape (n_rows, n_bits)
+        As in :func:`retrieval_scores`.
+    y_query, y_gallery : {array-like, sparse matrix} of shape (n_rows,) or \
+            (n_rows, n_labels)
         As in :func:`retrieval_scores`.
     k : int, default=None
         Number of places; None for the whole gallery. Always the denominator.
@@ -172,7 +181,10 @@ def recall(
 
     Parameters
     ----------
-    query_codes, gallery_codes, y_query, y_gallery
+    query_codes, gallery_codes : PackedCodes or array-like of shape (n_rows, n_bits)
+        As in :func:`retrieval_scores`.
+    y_query, y_gallery : {array-like, sparse matrix} of shape (n_rows,) or \
+            (n_rows, n_labels)
         As in :func:`retrieval_scores`.
     k : int, default=None
         Number of places; None for the whole gallery.
@@ -209,7 +221,10 @@ def average_cumulative_gain(
 
     Parameters
     ----------
-    query_codes, gallery_codes, y_query, y_gallery
+    query_codes, gallery_codes : PackedCodes or array-like of shape (n_rows, n_bits)
+        As in :func:`retrieval_scores`.
+    y_query, y_gallery : {array-like, sparse matrix} of shape (n_rows,) or \
+            (n_rows, n_labels)
         As in :func:`retrieval_scores`.
     k : int, default=None
         Number of places; None for the whole gallery. Always the denominator.
@@ -244,7 +259,10 @@ def weighted_average_precision(
 
     Parameters
     ----------
-    query_codes, gallery_codes, y_query, y_gallery
+    query_codes, gallery_codes : PackedCodes or array-like of shape (n_rows, n_bits)
+        As in :func:`retrieval_scores`.
+    y_query, y_gallery : {array-like, sparse matrix} of shape (n_rows,) or \
+            (n_rows, n_labels)
         As in :func:`retrieval_scores`.
     k : int, default=None
         Score the first k places; None for the whole gallery.
