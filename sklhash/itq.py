@@ -286,36 +286,37 @@ class ITQ(StreamingHasher, LinearHasher):
 
     def _learn(self, seen):
         """Learn the projection, then the rotation, and fold both into one."""
-        mean, W = self._directions(seen)
+        mean, W, correlations = self._directions(seen)
         check_rank(W)
         V = _project_in_float64(seen.sample.rows, mean, W)  # (n_samples, rank)
         rng = np.random.RandomState(seen.rotation_seed)
         R = random_rotation(len(W), self.n_bits, rng)
-        R, self.quantization_error_ = learn_rotation(V, R, self.max_iter, self.tol)
-
-        self.n_iter_ = len(self.quantization_error_)
-        self.rotation_ = R
-        self.mean_ = mean
-        self.components_ = R.T @ W
+        R, errors = learn_rotation(V, R, self.max_iter, self.tol)
+        return {
+            "mean_": mean,
+            "components_": R.T @ W,
+            "rotation_": R,
+            "quantization_error_": errors,
+            "n_iter_": len(errors),
+            **correlations,
+        }
 
     def _directions(self, seen):
-        """Mean of the rows and the directions to project them on."""
+        """Mean of the rows, directions to project them on, and what CCA adds."""
         if seen.directions is not None:
-            return seen.directions
+            return *seen.directions, {}
         if seen.moments.n_samples < 2:
             raise ValueError("ITQ needs 2 rows or more; partial_fit has seen 1 row")
         d, mean = self.n_features_in_, seen.moments.mean
         if self.projection == "pca":
-            return mean, principal_directions(seen.moments, self.n_bits)
-        W, self.canonical_correlations_ = canonical_directions(
-            seen.moments, d, self.n_bits, self.reg
-        )
+            return mean, principal_directions(seen.moments, self.n_bits), {}
+        W, correlations = canonical_directions(seen.moments, d, self.n_bits, self.reg)
         if len(W) == 0:
             raise ValueError(
                 "X and y are uncorrelated: all rows or all labels are equal, or X is "
                 f"so small that reg={self.reg} drowns it (standardize X)"
             )
-        return mean[:d], W
+        return mean[:d], W, {"canonical_correlations_": correlations}
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

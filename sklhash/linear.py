@@ -21,6 +21,10 @@ class LinearHasher(BaseHasher):
     def _project(self, X):
         return project(X, self.mean_, self.components_)
 
+    @property
+    def _n_features_out(self):
+        return len(self.components_)
+
 
 def project(X, mean, components):
     """Centre rows and project them.

@@ -168,7 +168,7 @@ class StreamingHasher(BaseHasher):
     """Base class of hashers that learn from running statistics of the rows.
 
     A subclass names in `_learned` the attributes that depend on the rows and writes
-    `_learn`, which sets them. Its `fit` ends in `_learn_now`; its `partial_fit` begins
+    `_learn`, which finds them. Its `fit` ends in `_learn_now`; its `partial_fit` begins
     with `_resume` and ends in `_learn_later`, which leaves the learning to whoever
     first asks for one of the attributes: many small batches cost no more than one.
     """
@@ -177,18 +177,23 @@ class StreamingHasher(BaseHasher):
 
     @abstractmethod
     def _learn(self, seen):
-        """Set the learned attributes.
+        """Find the learned attributes.
 
         Parameters
         ----------
         seen : object
             Whatever the subclass keeps of the rows.
+
+        Returns
+        -------
+        learned : dict of str to object
+            Values of some or all attributes named in `_learned`.
         """
 
     def _learn_now(self, seen):
+        learned = self._learn(seen)  # if it fails, nothing has changed
         self._forget()
-        self._learn(seen)
-        self._seen, self._resumed = seen, False
+        self.__dict__.update(learned, _seen=seen, _resumed=False)
         return self
 
     def _learn_later(self, seen):
@@ -215,7 +220,7 @@ class StreamingHasher(BaseHasher):
         """Learn from the rows that `partial_fit` has added, on first use."""
         if name in type(self)._learned and "_seen" in vars(self):
             try:
-                self._learn(self._seen)
+                self.__dict__.update(self._learn(self._seen))
             except ValueError as error:
                 raise NotFittedError(
                     f"cannot learn from these rows: {error}"

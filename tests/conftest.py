@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 from sklearn.datasets import load_digits
 
-
 # Time limits of single examples fail on a busy machine, not on a wrong result.
 settings.register_profile(
     "sklhash", deadline=None, suppress_health_check=[HealthCheck.too_slow]

@@ -262,7 +262,10 @@ def is_gallery_itself(
     """
     if queries.shape != gallery.shape:
         return False
-    y_query, y_gallery = check_labels(y_query, "y"), check_labels(y_gallery)
+    y_query, y_gallery = (
+        check_labels(y_query, "y"),
+        check_labels(y_gallery, "y_gallery"),
+    )
     if y_query.shape != y_gallery.shape or issparse(y_query) != issparse(y_gallery):
         return False
     if issparse(y_query):
