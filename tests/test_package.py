@@ -55,7 +55,7 @@ def test_array_api_mode():
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "tests/test_sklearn_contract.py"],
         cwd=ROOT,
-        env={**os.environ, "SCIPY_ARRAY_API": "1"},
+        env={**os.environ, "SCIPY_ARRAY_API": "1", "PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
         check=False,
