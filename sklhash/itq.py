@@ -36,7 +36,7 @@ def learn_rotation(V, R, max_iter, tol=None):
         Where to start; orthonormal rows.
     max_iter : int
     tol : float, default=None
-        Stop once an iteration lowers the error by less than this share of it.
+        Stop once an iteration lowers the error by no more than this share of it.
 
     Returns
     -------
@@ -50,14 +50,14 @@ def learn_rotation(V, R, max_iter, tol=None):
         B = np.where(Z > 0, 1.0, -1.0)  # fix R, update B
         errors.append(np.mean((B - Z) ** 2))
         R = _procrustes(V.T @ B)  # fix B, update R
-        if tol is not None and len(errors) > 1 and _gain(errors) < tol:
+        if tol is not None and len(errors) > 1 and _gain(errors) <= tol:
             return R, np.array(errors)
     if tol is not None:
         warnings.warn(
             f"ITQ stopped at max_iter={max_iter} before the gain of an iteration fell "
-            f"below tol={tol}: raise max_iter or tol",
+            f"to tol={tol}: raise max_iter or tol",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=6,  # the caller of `fit`
         )
     return R, np.array(errors)
 
@@ -94,8 +94,8 @@ class ITQ(StreamingHasher, LinearHasher):
     max_iter : int, default=50
         Alternations between codes and rotation, as in the authors' code.
     tol : float, default=None
-        Stop once an alternation lowers the quantization error by less than this share
-        of it; None runs all `max_iter`, as the authors do.
+        Stop once an alternation lowers the quantization error by no more than this
+        share of it; None runs all `max_iter`, as the authors do.
     reg : float, default=1e-4
         Added to the diagonals of both covariances for ``projection='cca'``. It is
         absolute, as in the authors' code: standardize rows of very small scale.

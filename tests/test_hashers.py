@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.validation import validate_data
 
 import sklhash
 from sklhash import ITQ, PCAHashing, RandomHyperplaneHashing
@@ -55,6 +57,34 @@ def test_encoding_a_mapped_file_takes_little_memory(dtype, tmp_path, rng):
     tracemalloc.stop()
     assert codes == hasher.encode(X)
     assert peak < 15e6  # 31 MB of the rows in double precision
+
+
+class MedianHashing(BaseHasher):
+    """A third party's hasher: `fit`, `_project`, and nothing else."""
+
+    def __init__(self, n_bits=8):
+        self.n_bits = n_bits
+
+    def fit(self, X, y=None):
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float64)
+        self.median_ = np.median(X.toarray() if sp.issparse(X) else X, axis=0)
+        return self
+
+    def _project(self, X):
+        rows = X.toarray() if sp.issparse(X) else X
+        return (rows - self.median_)[:, np.arange(self.n_bits) % rows.shape[1]]
+
+
+@pytest.mark.parametrize("check", HASHER_CHECKS, ids=lambda check: check.__name__)
+def test_base_gives_third_parties_the_contract(check, digits):
+    """A hasher of two methods keeps all promises."""
+    check(MedianHashing(n_bits=20), *digits)
+
+
+@parametrize_with_checks([MedianHashing()])
+def test_base_gives_third_parties_scikit_learns_checks(estimator, check):
+    """A hasher of two methods passes scikit-learn's checks."""
+    check(estimator)
 
 
 class Flawed(RandomHyperplaneHashing):

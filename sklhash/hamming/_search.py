@@ -111,7 +111,7 @@ def _top_k_batch(
     for columns, block in gallery_blocks(queries, gallery, min_width=16 * k):
         # Later positions lose ties, so only smaller distances can enter.
         hits = block < bound
-        if hits.sum() > 4 * n_queries * k:
+        if np.count_nonzero(hits) > 4 * n_queries * k:
             hits &= block <= _kth_smallest(block, k)
         query, column = np.nonzero(hits)
         keys = codec.encode(query, block[query, column], column + columns.start)

@@ -84,9 +84,7 @@ def expected_dcg(groups: TieGroups, k: int, sums: RankSums) -> Floats:
     ndarray of shape (n_queries,)
     """
     n = groups.items
-    N = before(n)
-    m = np.clip(k - N, 0, n)
-    mass = sums.discount[N + m] - sums.discount[N]
+    mass = _mass(sums.discount, n, k)
     return (groups.gains / np.maximum(n, 1) * mass).sum(axis=1)
 
 
@@ -104,10 +102,14 @@ def ideal_dcg(groups: TieGroups, k: int, sums: RankSums) -> Floats:
     ndarray of shape (n_queries,)
     """
     n = groups.totals[:, ::-1]  # best grade first
+    return _mass(sums.discount, n, k) @ gain(np.arange(n.shape[1]))[::-1]
+
+
+def _mass(rank_sums: Floats, n: NDArray[np.int64], k: int) -> Floats:
+    """Sum what the ranks weigh that each group takes among the first k."""
     N = before(n)
     m = np.clip(k - N, 0, n)
-    mass = sums.discount[N + m] - sums.discount[N]
-    return mass @ gain(np.arange(n.shape[1]))[::-1]
+    return rank_sums[N + m] - rank_sums[N]
 
 
 def expected_average_precision(
@@ -137,7 +139,7 @@ def expected_average_precision(
     n, r, s = groups.items, groups.relevant, values
     N, S = before(n), before(s)
     m = np.clip(k - N, 0, n)
-    mass = sums.harmonic[N + m] - sums.harmonic[N]
+    mass = _mass(sums.harmonic, n, k)
     terms = _sum_over_places(n, r, s, N, S, m, mass)
     if normalize == "retrieved":
         return _mean_over_hits(groups, s, S, m, mass, terms)
