@@ -659,3 +659,15 @@ def test_codes_that_tell_nothing_apart_score_as_chance_does(gallery, k):
     }
     metrics = [metric for metric in expected if metric != "queries_without_relevant"]
     assert score_matrix(grades, [2.5] * n, metrics) == exactly(expected)
+
+
+def test_queries_without_any_label_are_counted():
+    """Queries of no label have no relevant item: omitted, or scored as nothing."""
+    codes, labels = [[0, 1], [1, 1]], np.array([[1, 0], [0, 1]])
+    none = np.zeros((2, 2), int)
+    histograms = relevance_histograms(codes, codes, none, labels)
+    assert histograms.shape == (2, 3, 2)
+    scores = scores_from_histograms(histograms, metrics="map", no_relevant="zero")
+    assert scores == {"map": 0, "queries_without_relevant": 2}
+    scores = retrieval_scores(codes, codes, none, labels, per_query=True)
+    assert all(np.isnan(scores["ndcg@100"]))

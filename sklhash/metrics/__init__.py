@@ -1,8 +1,8 @@
 """Ranking measures that treat tied distances by rule, and scorers that use them."""
 
+from ._curve import precision_recall_curve
 from ._scorer import RetrievalScorer, map_scorer, ndcg_scorer
 from ._scores import (
-    precision_recall_curve,
     relevance_histograms,
     retrieval_scores,
     scores_from_histograms,

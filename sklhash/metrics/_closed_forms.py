@@ -5,8 +5,8 @@ summed grades, N, R and S the same for all nearer groups, m of the group's n pla
 counted (fewer than n where the cut-off k falls into it). Sources: F. McSherry and
 M. Najork, "Computing information retrieval performance measures efficiently in the
 presence of tied scores", ECIR 2008; K. He, F. Cakir, S. Bargal and S. Sclaroff,
-"Hashing as tie-aware learning to rank", CVPR 2018. The closed form of AP@k divided by
-the hits in the top k is our own.
+"Hashing as tie-aware learning to rank", CVPR 2018. The closed forms of WAP, and of
+AP@k divided by the hits among the first k, are our own.
 """
 
 from __future__ import annotations

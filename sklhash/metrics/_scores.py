@@ -139,7 +139,7 @@ def retrieval_scores(
     else:
         source = MatrixPairs.check(relevance, distances, exclude_self)
     rules = Rules(ties, normalize, RankSums.up_to(source.n_ranks))
-    weight = _check_weight(sample_weight, source.n_queries)
+    weight = check_weight(sample_weight, source.n_queries)
     blocks = [_score_block(block, parsed, rules) for block in source.tie_groups(ties)]
     return _summarize(blocks, parsed, no_relevant, per_query, weight)
 
@@ -253,77 +253,25 @@ def scores_from_histograms(
     rules = Rules(ties, normalize, RankSums.up_to(int(counts[0].sum())))
     distance = np.arange(counts.shape[1])[None]
     groups = groups_from_histograms(counts, distance, ties)
-    weight = _check_weight(sample_weight, len(counts))
+    weight = check_weight(sample_weight, len(counts))
     blocks = [_score_block(groups, parsed, rules)]
     return _summarize(blocks, parsed, no_relevant, per_query, weight)
 
 
-@validate_params(
-    {"no_relevant": RULES["no_relevant"], "exclude_self": ["boolean"]},
-    prefer_skip_nested_validation=True,
-)
-def precision_recall_curve(
-    query_codes: Any,
-    gallery_codes: Any,
-    y_query: Any,
-    y_gallery: Any,
-    *,
-    no_relevant: str = "omit",
-    exclude_self: bool = False,
-    sample_weight: Any = None,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
-    """Precision and recall within every Hamming radius, averaged over the queries.
-
-    Parameters
-    ----------
-    query_codes, gallery_codes : PackedCodes or array-like of shape (n_rows, n_bits)
-        As in :func:`retrieval_scores`.
-    y_query, y_gallery : {array-like, sparse matrix} of shape (n_rows,) or \
-            (n_rows, n_labels)
-        As in :func:`retrieval_scores`.
-    no_relevant : {'omit', 'zero'}, default='omit'
-        Queries without a relevant item: left out of the means, or counted as 0.
-    exclude_self : bool, default=False
-        Queries are the gallery itself, row by row; leave item i out for query i.
-    sample_weight : array-like of shape (n_queries,), default=None
-        Weights of the queries in the means.
-
-    Returns
-    -------
-    precision : ndarray of shape (n_bits + 1,)
-        Relevant share of what lies within the radius; a query that finds nothing
-        counts as 0, as in the hashing literature.
-    recall : ndarray of shape (n_bits + 1,)
-        Share of the relevant items that lie within the radius; the last is 1.
-    radius : ndarray of shape (n_bits + 1,)
-        0, 1, ..., n_bits, in bits.
-
-    Examples
-    --------
-    >>> from sklhash.metrics import precision_recall_curve
-    >>> queries, gallery = [[0, 1]], [[0, 1], [1, 1], [1, 1]]
-    >>> precision, recall, radius = precision_recall_curve(
-    ...     queries, gallery, [7], [7, 7, 8])
-    >>> precision, recall, radius
-    (array([1. , 0.66..., 0.66...]), array([0.5, 1. , 1. ]), array([0, 1, 2]))
-    """
-    source = CodePairs.check(
-        query_codes, gallery_codes, y_query, y_gallery, exclude_self
-    )
-    radius = np.arange(source.queries.n_bits + 1)
-    metrics = [f"{name}@r{r}" for name in ("precision", "recall") for r in radius]
-    parsed = parse_metrics(metrics)
-    rules = Rules("expected", "min", RankSums.up_to(source.n_ranks))
-    weight = _check_weight(sample_weight, source.n_queries)
-    blocks = [_score_block(x, parsed, rules) for x in source.tie_groups("expected")]
-    scores = _summarize(blocks, parsed, no_relevant, False, weight)
-    precision, recall = np.array([scores[name] for name in metrics]).reshape(2, -1)
-    return precision, recall, radius
-
-
-def _check_weight(sample_weight: Any, n_queries: int) -> NDArray[np.float64]:
+def check_weight(sample_weight: Any, n_queries: int) -> NDArray[np.float64]:
+    """Validate weights of queries; ones if there are none."""
     queries = np.empty((n_queries, 1))
     return check_sample_weight(sample_weight, queries, ensure_non_negative=True)
+
+
+def check_some_count(weight: NDArray[np.float64]) -> None:
+    """Refuse a mean over no query at all."""
+    if not weight.any():
+        raise ValueError(
+            f"none of the {len(weight)} queries (with a positive weight) has a "
+            "relevant item in the gallery. Do queries and gallery share labels? "
+            "Splits of sorted data need shuffling, as by cv=StratifiedKFold()."
+        )
 
 
 def _score_block(
@@ -346,12 +294,8 @@ def _summarize(
     """Join the blocks and average over the queries that count."""
     n_relevant = np.concatenate([block["n_relevant"] for block in blocks])
     counted = (n_relevant > 0) | (no_relevant == "zero")
-    if not per_query and not (weight * counted).any():
-        raise ValueError(
-            f"none of the {len(counted)} queries (with a positive weight) has a "
-            "relevant item in the gallery. Do queries and gallery share labels? "
-            "Splits of sorted data need shuffling, as by cv=StratifiedKFold()."
-        )
+    if not per_query:
+        check_some_count(weight * counted)
     result: dict[str, Any] = {}
     for name in metrics:
         scores = np.concatenate([block[name] for block in blocks])

@@ -207,7 +207,7 @@ def n_grades(query_labels: Any) -> int:
     """
     if query_labels.ndim == 1:
         return 2
-    return 1 + int(query_labels.sum(axis=1).max(initial=0))
+    return 1 + max(1, int(query_labels.sum(axis=1).max()))
 
 
 def check_grades(largest: int) -> None:
