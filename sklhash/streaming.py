@@ -212,6 +212,11 @@ class StreamingHasher(BaseHasher):
             )
         return vars(self).get("_seen")
 
+    def _batches(self, X):
+        batches = super()._batches(X)
+        getattr(self, self._learned[0])  # learn here, not in each thread of `encode`
+        return batches
+
     def _forget(self):
         for name in ("_seen", *self._learned):
             self.__dict__.pop(name, None)

@@ -342,6 +342,20 @@ class TestStreaming:
         itq.partial_fit(X[900:])
         assert itq.encode(X) == whole.encode(X) != before
 
+    def test_learning_is_put_off_and_done_once(self, digits, monkeypatch):
+        """Batches are only summed up; many threads then learn from them once."""
+        X, _ = digits
+        calls = []
+        learn = ITQ._learn
+        monkeypatch.setattr(ITQ, "_learn", lambda *a: calls.append(a) or learn(*a))
+        itq = ITQ(12, random_state=0)
+        for batch in np.array_split(X, 9):
+            itq.partial_fit(batch)
+        assert not calls
+        codes = itq.encode(np.tile(X, (10, 1)), n_jobs=2)
+        assert len(calls) == 1
+        assert codes[: len(X)] == itq.encode(X)
+
     def test_fit_forgets_the_stream(self, digits):
         """`fit` starts anew."""
         X, _ = digits
