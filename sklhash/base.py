@@ -55,7 +55,7 @@ class BaseHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         -------
         projections : ndarray of shape (n_samples, n_bits), dtype float
         """
-        return np.concatenate([self._project(batch) for batch in self._batches(X)])
+        return np.concatenate([self._projections(batch) for batch in self._batches(X)])
 
     def transform(self, X):
         """Hash rows to codes, one byte a bit.
@@ -85,13 +85,22 @@ class BaseHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         -------
         PackedCodes
         """
-        parts = Parallel(n_jobs, prefer="threads")(
+        parts = Parallel(n_jobs, require="sharedmem")(
             delayed(self._encode_batch)(batch) for batch in self._batches(X)
         )
         return PackedCodes.concatenate(parts)
 
+    def _projections(self, X):
+        with np.errstate(over="ignore", invalid="ignore"):  # the check below tells
+            projections = self._project(X)
+        if not np.isfinite(projections).all():
+            raise ValueError(
+                "X is so large that its projections overflow: scale it down"
+            )
+        return projections
+
     def _hash(self, X):
-        return (self._project(X) > 0).astype(np.uint8)
+        return (self._projections(X) > 0).astype(np.uint8)
 
     def _encode_batch(self, X):
         codes = self._hash(X)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterable
 from numbers import Integral
 from pathlib import Path
@@ -188,11 +189,13 @@ class PackedCodes:
         """
         row = np.dtype([(f"bits{self.n_bits}", np.uint8, (self.packed.shape[1],))])
         rows = np.ascontiguousarray(self.packed).view(row)[:, 0]
-        target = Path(path)
+        target = Path(path).resolve()  # of a link, the file behind it
         part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
             with open(part, "wb") as file:
                 np.save(file, rows, allow_pickle=False)
+            if target.exists():
+                shutil.copymode(target, part)
             os.replace(part, target)
         finally:
             part.unlink(missing_ok=True)

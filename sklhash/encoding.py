@@ -16,9 +16,9 @@ def encode_with(estimator: Any, X: Any) -> PackedCodes:
     Parameters
     ----------
     estimator : estimator
-        Its `encode` is used where it has one; of a plain transformer's output the bits
-        are the values ``> 0``. Frozen estimators and grid searches stand for what they
-        hold.
+        Its `encode` is used where it has one. Of a plain transformer's output, which
+        must be dense, the bits are the values ``> 0``. Frozen estimators and grid
+        searches stand for what they hold.
     X : array-like of shape (n_samples, n_features)
 
     Returns
@@ -32,7 +32,7 @@ def encode_with(estimator: Any, X: Any) -> PackedCodes:
         return encode_with(estimator[-1], X)
     if estimator is None or isinstance(estimator, str):  # 'passthrough'
         return PackedCodes.from_codes(X)
-    if hasattr(estimator, "encode"):
+    if callable(getattr(estimator, "encode", None)):  # not KBinsDiscretizer's parameter
         return estimator.encode(X)
     return PackedCodes.from_codes(estimator.transform(X))
 

@@ -135,7 +135,9 @@ class ITQ(StreamingHasher, LinearHasher):
     Notes
     -----
     After `partial_fit` the attributes are learned when they are next needed, and codes
-    encoded before it do not compare with codes encoded after.
+    encoded before it do not compare with codes encoded after. So that `partial_fit`
+    can go on from `fit`, a fitted hasher keeps the covariance matrix and the sample of
+    rows in memory; pickles and copies leave them out.
 
     References
     ----------
@@ -271,16 +273,17 @@ class ITQ(StreamingHasher, LinearHasher):
 
     def _add(self, seen, X, y, classes=None):
         """Add rows to what has been seen."""
-        if X.shape[1] > MAX_COVARIANCE_FEATURES:
-            raise ValueError(
-                f"X has {X.shape[1]} features, but partial_fit and projection='cca' "
-                f"take {MAX_COVARIANCE_FEATURES} at most: reduce them first, as by "
-                "TruncatedSVD"
-            )
         columns = [X]
         if self.projection == "cca":
             columns.append(seen.labels.indicator(y, classes))
             check_consistent_length(*columns)
+        width = sum(block.shape[1] for block in columns)
+        if width > MAX_COVARIANCE_FEATURES:
+            what = "X has" if len(columns) == 1 else "X and the labels together have"
+            raise ValueError(
+                f"{what} {width} columns, but partial_fit and projection='cca' take "
+                f"{MAX_COVARIANCE_FEATURES} at most: reduce them, as by TruncatedSVD"
+            )
         seen.moments.update(*columns)
         seen.sample.update(X)
 
@@ -308,7 +311,7 @@ class ITQ(StreamingHasher, LinearHasher):
         if seen.moments.n_samples < 2:
             raise ValueError("ITQ needs 2 rows or more; partial_fit has seen 1 row")
         d, mean = self.n_features_in_, seen.moments.mean
-        if self.projection == "pca":
+        if seen.projection == "pca":
             return mean, principal_directions(seen.moments, self.n_bits), {}
         W, correlations = canonical_directions(seen.moments, d, self.n_bits, self.reg)
         if len(W) == 0:

@@ -92,7 +92,10 @@ class RandomHyperplaneHashing(LinearHasher):
         rng, n_features = self._check_random_state(), X.shape[1]
         self.mean_ = np.zeros(n_features)
         if self.center:
-            self.mean_ = np.asarray(X.mean(axis=0, dtype=np.float64)).ravel()
+            with np.errstate(over="ignore"):
+                self.mean_ = np.asarray(X.mean(axis=0, dtype=np.float64)).ravel()
+            if not np.isfinite(self.mean_).all():
+                raise ValueError("X is so large that its mean overflows: scale it down")
         if self.orthogonal:
             self.components_ = _orthogonal_blocks(self.n_bits, n_features, rng)
         else:

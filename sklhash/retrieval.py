@@ -11,7 +11,7 @@ from sklearn.base import (
     TransformerMixin,
     clone,
 )
-from sklearn.utils import get_tags
+from sklearn.utils import gen_batches, get_tags
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -27,8 +27,11 @@ from ._sklearn import HasMethods, Integer, StrOptions, fit_context, raise_for_pa
 from .codes import PackedCodes
 from .encoding import encode_with
 from .hamming import top_k, within_radius
-from .metrics import map_scorer
+from .metrics import RetrievalScorer
 from .metrics.labels import check_labels, join_labels
+
+#: Votes, queries times classes, that `predict` counts at once.
+BLOCK_VOTES = 2**20
 
 
 class HammingRetriever(
@@ -83,7 +86,8 @@ class HammingRetriever(
     -----
     Neighbours are ordered by (distance, position in the gallery), so answers are the
     same on every machine. Without a hasher X holds 0/1, boolean, -1/+1 or real values,
-    of which a bit is ``> 0``, or is a :class:`PackedCodes`.
+    of which a bit is ``> 0``, or is a :class:`PackedCodes`. At the end of a pipeline
+    the neighbours of X are ``pipe[-1].kneighbors(pipe[:-1].transform(X))``.
 
     Examples
     --------
@@ -160,7 +164,7 @@ class HammingRetriever(
         else:
             hasher = clone(self.hasher).fit(X, y, **routed.hasher.fit)
             codes = encode_with(hasher, X)
-            _copy_attributes(hasher, self)
+            _copy_columns(hasher, self)
         self.hasher_ = hasher
         return self._set_gallery(codes, labels)
 
@@ -368,7 +372,11 @@ class HammingRetriever(
             return (2 * votes > self.n_neighbors).astype(np.int64)
         classes, labels = np.unique(self.gallery_labels_, return_inverse=True)
         one_hot = csr_matrix((np.ones(len(labels)), (np.arange(len(labels)), labels)))
-        return classes[(graph @ one_hot).toarray().argmax(axis=1)]
+        winners = [
+            (graph[rows] @ one_hot).toarray().argmax(axis=1)
+            for rows in gen_batches(graph.shape[0], max(1, BLOCK_VOTES // len(classes)))
+        ]
+        return classes[np.concatenate(winners)]
 
     def score(self, X, y=None, sample_weight=None):
         """Tie-aware mean average precision of the queries X against the gallery.
@@ -394,7 +402,7 @@ class HammingRetriever(
         ValueError
             If gallery or queries have no labels, or no query has a relevant item.
         """
-        return map_scorer(self, X, y, sample_weight=sample_weight)
+        return RetrievalScorer("map")(self, X, y, sample_weight=sample_weight)
 
     def _check_codes(self, X, reset):
         """Read rows as codes."""
@@ -403,7 +411,7 @@ class HammingRetriever(
         if len(X) == 0:
             raise ValueError("X holds 0 codes while a minimum of 1 is required")
         if reset:
-            _copy_attributes(None, self)
+            _forget_columns(self)
             self.n_features_in_ = X.n_bits
         return X
 
@@ -487,12 +495,20 @@ class HammingRetriever(
         return tags
 
 
-def _copy_attributes(source, target):
+COLUMNS = ("n_features_in_", "feature_names_in_")
+
+
+def _forget_columns(retriever):
+    for name in COLUMNS:
+        retriever.__dict__.pop(name, None)
+
+
+def _copy_columns(hasher, retriever):
     """Take over what a hasher knows of its input columns."""
-    for name in ("n_features_in_", "feature_names_in_"):
-        target.__dict__.pop(name, None)
-        if hasattr(source, name):
-            setattr(target, name, getattr(source, name))
+    _forget_columns(retriever)
+    for name in COLUMNS:
+        if hasattr(hasher, name):
+            setattr(retriever, name, getattr(hasher, name))
 
 
 def _check_graph_mode(mode):

@@ -118,7 +118,14 @@ class Reservoir:
     max_samples: int | None
     rng: np.random.RandomState
     n_seen: int = 0
-    rows: object = field(default=None)  # {ndarray, CSR matrix}
+    parts: list = field(default_factory=list)  # of {ndarray, CSR matrix}
+
+    @property
+    def rows(self):
+        """The sample, a {ndarray, CSR matrix} of shape (n_kept, n_features)."""
+        if len(self.parts) > 1:
+            self.parts = [_stack(self.parts)]
+        return self.parts[0]
 
     def update(self, X):
         """Offer rows.
@@ -127,41 +134,40 @@ class Reservoir:
         ----------
         X : {ndarray, CSR matrix} of shape (n_samples, n_features)
         """
-        slots = self._draw_slots(X.shape[0])
-        n_kept = 0 if self.rows is None else self.rows.shape[0]
-        size = max(n_kept, 1 + slots.max(initial=-1))
-        # Which row stands in each slot now; of several offered, the last one.
-        source = np.arange(size)
-        taken = np.flatnonzero(slots >= 0)
-        source[slots[taken]] = n_kept + taken
-        new = source >= n_kept
-        self.rows = _replace_rows(self.rows, X[source[new] - n_kept], new)
-
-    def _draw_slots(self, n_samples):
-        """Place of each offered row in the sample, or -1."""
-        place = self.n_seen + np.arange(n_samples)
+        n_samples = X.shape[0]
+        room = n_samples
+        if self.max_samples is not None:
+            room = min(n_samples, max(0, self.max_samples - self.n_seen))
+            place = self.n_seen + np.arange(n_samples)
+            slots = np.floor(self.rng.random_sample(n_samples) * (place + 1))
+            taken = room + np.flatnonzero(slots[room:] < self.max_samples)
         self.n_seen += n_samples
-        if self.max_samples is None:
-            return place
-        drawn = np.floor(self.rng.random_sample(n_samples) * (place + 1)).astype(int)
-        slots = np.where(place < self.max_samples, place, drawn)
-        return np.where(slots < self.max_samples, slots, -1)
+        if room:
+            self.parts.append(X[:room].copy())
+        if room < n_samples and len(taken):
+            self._replace(slots[taken].astype(int), X[taken])
+
+    def _replace(self, slots, offered):
+        """Put offered rows into slots; the last one stays where several want one."""
+        slots, last = np.unique(slots[::-1], return_index=True)
+        offered, rows = offered[offered.shape[0] - 1 - last], self.rows
+        if sp.issparse(rows):
+            order = np.arange(rows.shape[0])
+            order[slots] = rows.shape[0] + np.arange(len(slots))
+            rows = _stack([rows, offered])[order]
+        else:
+            dtype = np.result_type(rows.dtype, offered.dtype)
+            if rows.dtype != dtype or not rows.flags.writeable:
+                rows = rows.astype(dtype)
+            rows[slots] = offered.toarray() if sp.issparse(offered) else offered
+        self.parts = [rows]
 
 
-def _replace_rows(kept, offered, new):
-    """Put the offered rows where `new` is true, and keep the others."""
-    if kept is None:
-        return offered
-    if not sp.issparse(kept) and sp.issparse(offered):
-        offered = offered.toarray()
-    in_place = isinstance(kept, np.ndarray) and kept.flags.writeable
-    if in_place and kept.shape[0] == len(new) and kept.dtype == offered.dtype:
-        kept[new] = offered
-        return kept
-    order = np.where(new, kept.shape[0] + np.cumsum(new) - 1, np.arange(len(new)))
-    stack = sp.vstack if sp.issparse(kept) else np.concatenate
-    stacked = stack([kept, offered])
-    return (stacked.tocsr() if sp.issparse(stacked) else stacked)[order]
+def _stack(parts):
+    """Join rows; sparse only if all of them are."""
+    if all(sp.issparse(part) for part in parts):
+        return sp.vstack(parts, format="csr")
+    return np.concatenate([p.toarray() if sp.issparse(p) else p for p in parts])
 
 
 class StreamingHasher(BaseHasher):
@@ -214,8 +220,12 @@ class StreamingHasher(BaseHasher):
 
     def _batches(self, X):
         batches = super()._batches(X)
-        getattr(self, self._learned[0])  # learn here, not in each thread of `encode`
+        self._learn_if_due()  # here, not in each thread of `encode`
         return batches
+
+    def _learn_if_due(self):
+        for name in self._learned[:1]:
+            getattr(self, name)
 
     def _forget(self):
         for name in ("_seen", *self._learned):
@@ -224,6 +234,7 @@ class StreamingHasher(BaseHasher):
     def __getattr__(self, name):
         """Learn from the rows that `partial_fit` has added, on first use."""
         if name in type(self)._learned and "_seen" in vars(self):
+            self._validate_params()  # they may have been set since `partial_fit`
             try:
                 self.__dict__.update(self._learn(self._seen))
             except ValueError as error:

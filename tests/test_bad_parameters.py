@@ -66,7 +66,7 @@ def bad_values(estimator, **values):
 
 
 ABOVE_RANK = r"n_bits=7 is more than the 6 directions.*n_bits<=6, or rotation='random'"
-TOO_WIDE = r"X has 9000 features.*8192 at most.*TruncatedSVD"
+TOO_WIDE = r"X (has|and the labels .*have) 900[03] columns.*8192 at most.*TruncatedSVD"
 WIDE = constant(0.1, 3, 9000)
 DOUBLED = np.hstack([X, X]) * 1e6  # reg vanishes beside their squares
 

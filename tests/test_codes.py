@@ -114,6 +114,18 @@ def test_failed_save_keeps_the_old_file(tmp_path, rng, monkeypatch):
     assert PackedCodes.load(tmp_path / "codes.npy") == codes
 
 
+def test_saving_over_a_link_changes_the_file_behind_it(tmp_path, rng):
+    """Links and permissions of a file that is saved again stay as they are."""
+    codes = PackedCodes.from_codes(rng.randint(2, size=(10, 12)))
+    codes[:2].save(tmp_path / "codes")
+    (tmp_path / "codes").chmod(0o600)
+    (tmp_path / "link").symlink_to(tmp_path / "codes")
+    codes.save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert PackedCodes.load(tmp_path / "codes") == codes
+    assert (tmp_path / "codes").stat().st_mode & 0o777 == 0o600
+
+
 def test_arrays_of_packed_codes_are_the_codes(rng):
     """NumPy unpacks codes where it needs an array, and never shares their memory."""
     codes = rng.randint(2, size=(5, 12))

@@ -1,12 +1,14 @@
 """The gallery's scripts are tests."""
 
+import re
 import runpy
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
 
-EXAMPLES = sorted(Path(__file__).parents[1].glob("examples/**/plot_*.py"))
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted(ROOT.glob("examples/**/plot_*.py"))
 
 
 def test_there_are_examples():
@@ -18,5 +20,24 @@ def test_there_are_examples():
 def test_example_runs(script, monkeypatch, tmp_path):
     """Every gallery script runs to the end, where it asserts its claims."""
     monkeypatch.chdir(tmp_path)
-    runpy.run_path(str(script), run_name="__main__")
+    names = runpy.run_path(str(script), run_name="__main__")
     plt.close("all")
+    if script.stem == "plot_quickstart":
+        check_readme_table(names["scores"], names["references"])
+
+
+def check_readme_table(scores, references):
+    """README's table gives what the quickstart measures."""
+    readme = (ROOT / "README.md").read_text()
+    cells = [line.rsplit("|", 2)[1] for line in readme.splitlines() if " / " in line]
+    printed = [[float(x) for x in re.findall(r"\.[0-9]{3}", cell)] for cell in cells]
+    methods = list(dict.fromkeys(name for name, _ in scores))
+    measured = [
+        [scores[name, n].mean() for n in (16, 32, 64) if (name, n) in scores]
+        for name in methods
+    ]
+    measured.append([cell.mean() for cell in references.values()])
+    printed = [row for row in printed if row]
+    assert len(printed) == len(measured)
+    for row, values in zip(printed, measured, strict=True):
+        assert row == pytest.approx(values, abs=0.01)

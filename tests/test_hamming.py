@@ -2,6 +2,7 @@
 
 import tracemalloc
 
+import joblib
 import numpy as np
 import pytest
 from hypothesis import given
@@ -113,6 +114,27 @@ def test_search_takes_little_memory(task, rng):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 25e6  # 50 MB of one byte a pair
+
+
+def test_many_neighbours_take_little_memory(rng):
+    """Memory grows with the answers asked for, not with a multiple of them."""
+    gallery = rng.randint(256, size=(100_000, 8)).astype(np.uint8)
+    tracemalloc.start()
+    found, positions = hamming.top_k(gallery[:64], gallery, 20_000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 12 * (found.nbytes + positions.nbytes)
+    assert_array_equal(positions[:, 0], np.arange(64))
+
+
+def test_jobs_are_threads_in_any_context(rng):
+    """A surrounding process backend does not make searches ship the gallery."""
+    gallery = rng.randint(256, size=(1000, 8)).astype(np.uint8)
+    expected = hamming.top_k(gallery[:200], gallery, 5)
+    with joblib.parallel_config(backend="loky"):
+        actual = hamming.top_k(gallery[:200], gallery, 5, n_jobs=2)
+    for one, other in zip(actual, expected, strict=True):
+        assert_array_equal(one, other)
 
 
 def test_jobs_do_not_change_answers(block_size):

@@ -1,8 +1,12 @@
 """What holds for every hasher."""
 
 import inspect
+import pickle
+import subprocess
+import sys
 import tracemalloc
 
+import joblib
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -42,6 +46,23 @@ def test_every_public_hasher_is_checked():
     }
     assert {type(hasher) for hasher in HASHERS} == public
     assert len(HASHER_CHECKS) >= 12
+
+
+def test_codes_are_the_same_in_another_process(digits):
+    """Same random state, same codes, also in a process of their own."""
+    X, y = digits
+    here = [joblib.hash(clone(hasher).fit(X, y).encode(X).packed) for hasher in HASHERS]
+    program = (
+        "import sys, pickle, joblib; X, y, hashers = pickle.load(sys.stdin.buffer);"
+        "print(*(joblib.hash(h.fit(X, y).encode(X).packed) for h in hashers))"
+    )
+    there = subprocess.run(
+        [sys.executable, "-c", program],
+        input=pickle.dumps((X, y, HASHERS)),
+        capture_output=True,
+        check=True,
+    )
+    assert there.stdout.decode().split() == here
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8])

@@ -1,6 +1,7 @@
 """Ranking measures: equal to plain loops over every ranking the tie rule allows."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -671,3 +672,18 @@ def test_queries_without_any_label_are_counted():
     assert scores == {"map": 0, "queries_without_relevant": 2}
     scores = retrieval_scores(codes, codes, none, labels, per_query=True)
     assert all(np.isnan(scores["ndcg@100"]))
+
+
+@pytest.mark.parametrize("n_before", [10, 63, 64, 1000, 10**6])
+@pytest.mark.parametrize(("n", "r"), [(1, 1), (2, 2), (4, 4), (5, 2)])
+def test_precision_far_down_a_long_ranking(n_before, n, r):
+    """A small group after many irrelevant items scores exactly, not by rounding."""
+    histogram = np.zeros((1, 3, 2), int)
+    histogram[0, 0, 0] = n_before
+    histogram[0, 1] = n - r, r
+    expected = Fraction(0)
+    for i in range(1, n + 1):  # relevant share times expected relevant ones so far
+        so_far = 1 + (i - 1) * Fraction(r - 1, max(n - 1, 1))
+        expected += Fraction(r, n) * so_far / (n_before + i) / r
+    score = scores_from_histograms(histogram, metrics="map")["map"]
+    assert score == pytest.approx(float(expected), rel=1e-9)

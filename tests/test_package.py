@@ -1,4 +1,4 @@
-"""What importing costs, and that names and figures in documents are true."""
+"""What importing costs, which names there are, and how tests are written."""
 
 import ast
 import os

@@ -12,6 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import get_tags
 from test_hamming import naive_distances, naive_ranking, random_codes
 
 from sklhash import ITQ, HammingRetriever, PackedCodes
@@ -244,3 +245,22 @@ def test_refit_forgets_column_names(digits):
     retriever.fit(PackedCodes.from_codes(X[:, :9]), y)
     assert not hasattr(retriever, "feature_names_in_")
     assert retriever.n_features_in_ == 9
+
+
+def test_tags_are_those_of_the_hasher():
+    """What the hasher needs and takes, the retriever needs and takes."""
+    for hasher in (ITQ(), ITQ(projection="cca"), StandardScaler(), None):
+        tags = get_tags(HammingRetriever(hasher))
+        expected = get_tags(hasher) if hasher else get_tags(StandardScaler())
+        assert tags.target_tags.required == expected.target_tags.required
+        assert tags.input_tags.sparse == (expected.input_tags.sparse and bool(hasher))
+
+
+def test_votes_are_counted_in_batches(monkeypatch):
+    """Many classes and queries do not change the vote."""
+    queries, gallery = random_codes(6, seed=4)
+    classes = np.random.RandomState(0).randint(30, size=len(gallery))
+    retriever = HammingRetriever(n_neighbors=4).fit(gallery, classes)
+    expected = retriever.predict(queries)
+    monkeypatch.setattr("sklhash.retrieval.BLOCK_VOTES", 40)
+    assert_array_equal(retriever.predict(queries), expected)

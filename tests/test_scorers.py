@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.decomposition import PCA
+from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.model_selection import (
     GridSearchCV,
     KFold,
@@ -17,12 +18,13 @@ from sklearn.model_selection import (
     learning_curve,
 )
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import KBinsDiscretizer, StandardScaler
 
 from sklhash import ITQ, HammingRetriever
 from sklhash.metrics import (
     RetrievalScorer,
     map_scorer,
+    mean_average_precision,
     ndcg_scorer,
     retrieval_scores,
 )
@@ -231,6 +233,87 @@ def test_scorer_options_reach_the_metric(small):
     assert expected["queries_without_relevant"] > 0
 
 
+class TestSelfExclusion:
+    """Queries that are the gallery itself."""
+
+    @pytest.fixture
+    def fitted(self, small):
+        """A retriever of codes, and the codes and labels it holds."""
+        X, y = small
+        codes = ITQ(32, random_state=0).fit(X).transform(X)
+        return HammingRetriever().fit(codes, y), codes, y
+
+    @pytest.mark.parametrize(
+        ("changed", "n_rows", "itself"),
+        [
+            ("codes", 0, True),
+            ("codes", 5, True),
+            ("codes", 6, False),
+            ("labels", 1, False),
+            ("order", 500, False),
+            ("length", 1, False),
+        ],
+    )
+    def test_auto_rule(self, changed, n_rows, itself, fitted):
+        """Rows are taken for the gallery if all labels and 99 % of codes agree."""
+        retriever, codes, y = fitted
+        codes, y = codes.copy(), y.copy()
+        if changed == "codes":
+            codes[:n_rows, 0] ^= 1
+        elif changed == "labels":
+            y[:n_rows] = (y[:n_rows] + 1) % 10
+        elif changed == "order":
+            codes, y = codes[::-1], y[::-1]
+        else:
+            codes, y = codes[n_rows:], y[n_rows:]
+        score = map_scorer(retriever, codes, y)
+        gallery = retriever.gallery_codes_, y, retriever.gallery_labels_
+        expected = mean_average_precision(codes, *gallery, exclude_self=itself)
+        assert score == expected
+
+    def test_explicit_rule(self, fitted):
+        """True and False override the rule."""
+        retriever, codes, y = fitted
+        scores = {
+            rule: RetrievalScorer("map", exclude_self=rule)(retriever, codes, y)
+            for rule in ("auto", True, False)
+        }
+        assert scores["auto"] == scores[True] < scores[False]
+        moved = codes ^ (np.arange(32) == 0)
+        score = RetrievalScorer("map", exclude_self=True)(retriever, moved, y)
+        assert score < map_scorer(retriever, moved, y)
+        with pytest.raises(ValueError, match="row by row"):
+            RetrievalScorer("map", exclude_self=True)(retriever, codes[1:], y[1:])
+
+    def test_multi_label(self, fitted):
+        """The rule reads indicator matrices, too."""
+        retriever, codes, y = fitted
+        indicator = np.eye(10)[y]
+        scores = map_scorer(HammingRetriever().fit(codes, indicator), codes, indicator)
+        assert scores == map_scorer(retriever, codes, y)
+
+
+def test_score_does_not_hang_on_the_ready_made_scorer(small):
+    """Changing `map_scorer` in place leaves the retriever's own score alone."""
+    X, y = small
+    retriever = HammingRetriever(ITQ(8, random_state=0)).fit(X[:400], y[:400])
+    before = retriever.score(X[400:], y[400:])
+    map_scorer.set_params(metric="ndcg")
+    try:
+        assert retriever.score(X[400:], y[400:]) == before
+    finally:
+        map_scorer.set_params(metric="map")
+
+
+def test_any_transformer_can_be_the_hasher(small):
+    """Also one with a parameter of the name of a hasher's method."""
+    X, y = small
+    hasher = KBinsDiscretizer(2, encode="ordinal", strategy="uniform")
+    retriever = HammingRetriever(hasher).fit(X[:400, 20:24], y[:400])
+    assert retriever.gallery_codes_.n_bits == 4
+    assert retriever.score(X[400:, 20:24], y[400:]) > 0.1
+
+
 class TestMetadataRouting:
     """With scikit-learn's metadata routing enabled."""
 
@@ -261,6 +344,18 @@ class TestMetadataRouting:
         fitted = clone(retriever).fit(X[train], y[train])
         expected = fitted.score(X[test], y[test], sample_weight=weight[test])
         assert weighted[0] == expected != fitted.score(X[test], y[test])
+
+    def test_weights_that_nobody_asked_for_are_refused(self, small):
+        """Passing weights without a request names what to call."""
+        X, y = small
+        retriever = HammingRetriever(ITQ(16, random_state=0))
+        with (
+            config_context(enable_metadata_routing=True),
+            pytest.raises(UnsetMetadataPassedError, match="set_score_request"),
+        ):
+            cross_val_score(
+                retriever, X, y, scoring=map_scorer, params={"sample_weight": y}
+            )
 
     def test_fit_parameters_reach_the_hasher(self, small):
         """What the hasher's fit asks for is routed through the retriever."""

@@ -53,9 +53,9 @@ def paired_distances(first: Packed, second: Packed) -> NDArray[np.int32]:
     return np.bitwise_count(first ^ second).sum(axis=1, dtype=np.int32)
 
 
-def query_batches(n_queries: int) -> list[slice]:
+def query_batches(n_queries: int, largest: int = BLOCK_QUERIES) -> list[slice]:
     """Cut the queries into the batches that are searched together."""
-    return list(gen_batches(n_queries, BLOCK_QUERIES))
+    return list(gen_batches(n_queries, min(largest, BLOCK_QUERIES)))
 
 
 def gallery_blocks(

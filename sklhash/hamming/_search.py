@@ -19,6 +19,13 @@ from ._blocks import Packed, gallery_blocks, query_batches
 
 Keys = NDArray[np.int64]
 
+#: Gallery codes in a block for each neighbour wanted, at least.
+BLOCK_WIDTH = 16
+#: Pairs of codes in one block of a search for many neighbours, about.
+BLOCK_KEYS = 2**22
+#: Hits for each neighbour wanted from which selecting is cheaper than sorting all.
+CROWDED = 4
+
 
 class _KeyCodec(NamedTuple):
     """How (query, distance, position) become one integer and back."""
@@ -60,9 +67,10 @@ def top_k(
     positions : ndarray of shape (n_queries, k), dtype intp
         Equal distances are ordered by position.
     """
-    parts = Parallel(n_jobs, prefer="threads")(
+    size = max(1, BLOCK_KEYS // (BLOCK_WIDTH * k))
+    parts = Parallel(n_jobs, require="sharedmem")(
         delayed(_top_k_batch)(queries[rows], gallery, k)
-        for rows in query_batches(len(queries))
+        for rows in query_batches(len(queries), size)
     )
     found, positions = zip(*parts, strict=True)
     return np.vstack(found), np.vstack(positions)
@@ -91,7 +99,7 @@ def within_radius(
     positions : ndarray of shape (n_found,), dtype intp
         Equal distances are ordered by position.
     """
-    parts = Parallel(n_jobs, prefer="threads")(
+    parts = Parallel(n_jobs, require="sharedmem")(
         delayed(_within_radius_batch)(queries[rows], gallery, radius)
         for rows in query_batches(len(queries))
     )
@@ -108,10 +116,11 @@ def _top_k_batch(
     n_queries, codec = len(queries), _codec(queries, gallery)
     best = np.empty((n_queries, 0), np.int64)  # after the first block: k a query
     bound = np.full((n_queries, 1), codec.n_distances)  # the k-th best so far
-    for columns, block in gallery_blocks(queries, gallery, min_width=16 * k):
+    # `_merge` needs k codes in the first block; more of them amortise its sorting.
+    for columns, block in gallery_blocks(queries, gallery, min_width=BLOCK_WIDTH * k):
         # Later positions lose ties, so only smaller distances can enter.
         hits = block < bound
-        if np.count_nonzero(hits) > 4 * n_queries * k:
+        if np.count_nonzero(hits) > CROWDED * n_queries * k:
             hits &= block <= _kth_smallest(block, k)
         query, column = np.nonzero(hits)
         keys = codec.encode(query, block[query, column], column + columns.start)

@@ -51,7 +51,7 @@ def before(counts: NDArray[Any]) -> NDArray[Any]:
     return np.cumsum(counts, axis=1) - counts
 
 
-def expected_hits(groups: TieGroups, values: NDArray[Any], k: int) -> Floats:
+def expected_sum(groups: TieGroups, values: NDArray[Any], k: int) -> Floats:
     """Expected sum of `values` over the first k places.
 
     Parameters
@@ -112,6 +112,18 @@ def _mass(rank_sums: Floats, n: NDArray[np.int64], k: int) -> Floats:
     return rank_sums[N + m] - rank_sums[N]
 
 
+def _harmonic_mass(harmonic: Floats, N: Any, m: Any) -> Floats:
+    """Sum 1/rank over the m ranks after N, exact in relation to the sum.
+
+    The difference of two table entries is exact in relation to the entries only, and
+    the formula of `_sum_over_places` cancels what is left far down a long ranking.
+    There, H_x = log(x + 1/2) + 1/(24 (x + 1/2)^2) - 7/(960 (x + 1/2)^4) + constant.
+    """
+    x, y = N + 0.5, N + m + 0.5
+    far = np.log1p(m / x) + (y**-2 - x**-2) / 24 - 7 * (y**-4 - x**-4) / 960
+    return np.where(N < 64, harmonic[N + m] - harmonic[N], far)
+
+
 def expected_average_precision(
     groups: TieGroups,
     values: NDArray[np.int64],
@@ -139,7 +151,7 @@ def expected_average_precision(
     n, r, s = groups.items, groups.relevant, values
     N, S = before(n), before(s)
     m = np.clip(k - N, 0, n)
-    mass = _mass(sums.harmonic, n, k)
+    mass = _harmonic_mass(sums.harmonic, N, m)
     terms = _sum_over_places(n, r, s, N, S, m, mass)
     if normalize == "retrieved":
         return _mean_over_hits(groups, s, S, m, mass, terms)

@@ -62,7 +62,7 @@ def precision_recall_curve(
     >>> precision, recall, radius
     (array([1. , 0.66..., 0.66...]), array([0.5, 1. , 1. ]), array([0, 1, 2]))
     """
-    source = CodePairs.check(
+    source = CodePairs.from_input(
         query_codes, gallery_codes, y_query, y_gallery, exclude_self
     )
     weight = check_weight(sample_weight, source.n_queries)

@@ -12,7 +12,7 @@ from ._closed_forms import (
     RankSums,
     expected_average_precision,
     expected_dcg,
-    expected_hits,
+    expected_sum,
     ideal_dcg,
 )
 from ._tie_groups import TieGroups
@@ -87,20 +87,20 @@ def _precision(groups: TieGroups, metric: Metric, rules: Rules) -> Any:
         retrieved = (groups.items * inside).sum(axis=1)
         return (groups.relevant * inside).sum(axis=1) / np.maximum(retrieved, 1)
     k = rules.n_places(metric)
-    return expected_hits(groups, groups.relevant, k) / float(metric.k or k)
+    return expected_sum(groups, groups.relevant, k) / float(metric.k or k)
 
 
 def _recall(groups: TieGroups, metric: Metric, rules: Rules) -> Any:
     if metric.radius is not None:
         hits = (groups.relevant * (groups.distance <= metric.radius)).sum(axis=1)
     else:
-        hits = expected_hits(groups, groups.relevant, rules.n_places(metric))
+        hits = expected_sum(groups, groups.relevant, rules.n_places(metric))
     return hits / np.maximum(groups.n_relevant, 1)
 
 
 def _cumulative_gain(groups: TieGroups, metric: Metric, rules: Rules) -> Any:
     k = rules.n_places(metric)
-    return expected_hits(groups, groups.shared, k) / float(metric.k or k)
+    return expected_sum(groups, groups.shared, k) / float(metric.k or k)
 
 
 MEASURES: dict[str, Callable[[TieGroups, Metric, Rules], Any]] = {

@@ -46,8 +46,14 @@ class RetrievalScorer(BaseEstimator):
           of the papers.
         - ``'auto'``: ``'fitted'`` where there is a retriever, else ``'self'``.
 
-        Queries that are the gallery itself, row by row, leave themselves out: this is
-        what makes the training scores of `cross_validate` honest.
+    exclude_self : {'auto'} or bool, default='auto'
+        Whether the queries are the gallery itself, row by row, so that each must leave
+        itself out, as training scores in `cross_validate` need. ``'auto'`` takes them
+        to be if their labels agree with the gallery's in every row and their codes in
+        99 of 100. It knows nothing of queries that are part of the gallery, or its
+        rows in another order; and it misses training rows whose codes change between
+        `fit_transform` and `transform`, as behind a `TargetEncoder`: say True there,
+        if only training scores are wanted.
     ties : {'expected', 'optimistic', 'pessimistic', 'index'}, default='expected'
         As in :func:`retrieval_scores`.
     normalize : {'min', 'relevant', 'retrieved'}, default='min'
@@ -87,6 +93,7 @@ class RetrievalScorer(BaseEstimator):
         "metric": [str, "array-like"],
         "k": [Integer(1, None), None],
         "gallery": [StrOptions({"auto", "fitted", "self"}), tuple],
+        "exclude_self": [StrOptions({"auto"}), "boolean"],
         **RULES,
     }
 
@@ -96,6 +103,7 @@ class RetrievalScorer(BaseEstimator):
         *,
         k: int | None = None,
         gallery: Any = "auto",
+        exclude_self: str | bool = "auto",
         ties: str = "expected",
         normalize: str = "min",
         no_relevant: str = "omit",
@@ -103,6 +111,7 @@ class RetrievalScorer(BaseEstimator):
         self.metric = metric
         self.k = k
         self.gallery = gallery
+        self.exclude_self = exclude_self
         self.ties = ties
         self.normalize = normalize
         self.no_relevant = no_relevant
@@ -133,12 +142,15 @@ class RetrievalScorer(BaseEstimator):
         gallery = self._find_gallery(estimator)
         queries = encode_with(estimator, X)
         codes, labels = (queries, y) if gallery is None else gallery
+        exclude_self = self.exclude_self
+        if exclude_self == "auto":
+            exclude_self = _is_gallery_itself(queries, y, codes, labels)
         scores = retrieval_scores(
             queries,
             codes,
             y,
             labels,
-            exclude_self=is_gallery_itself(queries, y, codes, labels),
+            exclude_self=exclude_self,
             metrics=list(names.values()),
             ties=self.ties,
             normalize=self.normalize,
@@ -148,6 +160,14 @@ class RetrievalScorer(BaseEstimator):
         if isinstance(self.metric, str):
             return scores[names[self.metric]]
         return {name: scores[full] for name, full in names.items()}
+
+    def _get_metadata_request(self) -> MetadataRequest:
+        """Refuse weights that nobody asked for, as scikit-learn's scorers do."""
+        if hasattr(self, "_metadata_request"):
+            return super()._get_metadata_request()
+        request = MetadataRequest(owner=self)
+        request.score.add_request(param="sample_weight", alias=None)
+        return request
 
     def set_score_request(self, *, sample_weight: bool | str | None) -> RetrievalScorer:
         """Ask for the weights of the queries, under metadata routing.
@@ -184,7 +204,7 @@ class RetrievalScorer(BaseEstimator):
         parse_metrics(names)
         if self.k is None:
             return {name: name for name in names}
-        if isinstance(self.metric, str) and "@" in self.metric:
+        if all("@" in name for name in names):
             raise ValueError(
                 f"the cut-off is given twice: metric={self.metric!r} and k={self.k}"
             )
@@ -199,7 +219,7 @@ class RetrievalScorer(BaseEstimator):
         has_gallery = hasattr(retriever, "gallery_codes_")
         if self.gallery == "self" or (self.gallery == "auto" and not has_gallery):
             return None
-        return fitted_gallery(retriever)
+        return _fitted_gallery(retriever)
 
 
 def _check_pair(gallery: tuple[Any, ...]) -> tuple[Any, Any]:
@@ -212,7 +232,7 @@ def _check_pair(gallery: tuple[Any, ...]) -> tuple[Any, Any]:
     return X_gallery, y_gallery
 
 
-def fitted_gallery(retriever: Any) -> tuple[PackedCodes, Any]:
+def _fitted_gallery(retriever: Any) -> tuple[PackedCodes, Any]:
     """Codes and labels that a retriever was fitted with.
 
     Parameters
@@ -243,22 +263,13 @@ def fitted_gallery(retriever: Any) -> tuple[PackedCodes, Any]:
     return as_packed(codes), retriever.gallery_labels_
 
 
-def is_gallery_itself(
+def _is_gallery_itself(
     queries: PackedCodes, y_query: Any, gallery: PackedCodes, y_gallery: Any
 ) -> bool:
     """Tell whether the queries are the gallery's rows, in its order.
 
-    Labels must agree in every row and codes in 99 of 100: a transformer that rounds
-    differently in `fit_transform` and `transform` may flip a bit here and there.
-
-    Parameters
-    ----------
-    queries, gallery : PackedCodes
-    y_query, y_gallery : labels
-
-    Returns
-    -------
-    bool
+    A transformer that rounds differently in `fit_transform` and `transform` may flip a
+    bit here and there; hence not all codes need agree.
     """
     if queries.shape != gallery.shape:
         return False

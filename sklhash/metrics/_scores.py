@@ -129,7 +129,7 @@ def retrieval_scores(
     parsed = parse_metrics(metrics)
     source: CodePairs | MatrixPairs
     if relevance is None and distances is None:
-        source = CodePairs.check(
+        source = CodePairs.from_input(
             query_codes, gallery_codes, y_query, y_gallery, exclude_self
         )
     elif any(x is not None for x in (query_codes, gallery_codes, y_query, y_gallery)):
@@ -137,7 +137,7 @@ def retrieval_scores(
             "give codes and labels, or relevance and distances, but not both"
         )
     else:
-        source = MatrixPairs.check(relevance, distances, exclude_self)
+        source = MatrixPairs.from_input(relevance, distances, exclude_self)
     rules = Rules(ties, normalize, RankSums.up_to(source.n_ranks))
     weight = check_weight(sample_weight, source.n_queries)
     blocks = [_score_block(block, parsed, rules) for block in source.tie_groups(ties)]
@@ -186,7 +186,7 @@ def relevance_histograms(
             [1, 1],
             [0, 0]]])
     """
-    return CodePairs.check(
+    return CodePairs.from_input(
         query_codes, gallery_codes, y_query, y_gallery, exclude_self
     ).histograms()
 

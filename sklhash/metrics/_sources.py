@@ -35,7 +35,7 @@ class CodePairs(NamedTuple):
     exclude_self: bool
 
     @classmethod
-    def check(
+    def from_input(
         cls,
         query_codes: Any,
         gallery_codes: Any,
@@ -110,7 +110,9 @@ class MatrixPairs(NamedTuple):
     exclude_self: bool
 
     @classmethod
-    def check(cls, relevance: Any, distances: Any, exclude_self: bool) -> MatrixPairs:
+    def from_input(
+        cls, relevance: Any, distances: Any, exclude_self: bool
+    ) -> MatrixPairs:
         if relevance is None or distances is None:
             raise ValueError(
                 "relevance and distances go together: give both, of shape "
