@@ -4,9 +4,10 @@ Every name that scikit-learn does not document is imported here and nowhere else
 that a new scikit-learn release can break one file only.
 """
 
+import functools
 from numbers import Integral
 
-from sklearn.base import _fit_context as fit_context
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -28,6 +29,32 @@ __all__ = [
     "raise_for_params",
     "validate_params",
 ]
+
+
+def fit_context(*, prefer_skip_nested_validation):
+    """Decorate `fit`: validate the parameters, as scikit-learn does; all or nothing.
+
+    If the decorated method fails, the estimator has the attributes it had before.
+    """
+
+    def decorate(fit):
+        validate_and_fit = _fit_context(
+            prefer_skip_nested_validation=prefer_skip_nested_validation
+        )(fit)
+
+        @functools.wraps(fit)
+        def fit_all_or_nothing(estimator, *args, **kwargs):
+            before = estimator.__dict__.copy()
+            try:
+                return validate_and_fit(estimator, *args, **kwargs)
+            except BaseException:
+                estimator.__dict__.clear()
+                estimator.__dict__.update(before)
+                raise
+
+        return fit_all_or_nothing
+
+    return decorate
 
 
 class Integer(Interval):

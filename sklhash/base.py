@@ -129,16 +129,9 @@ class BaseHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     @property
     def _n_features_out(self):
         """Columns of `transform`; there are none before `fit`, as scikit-learn asks."""
-        if not self.__sklearn_is_fitted__():
+        if not hasattr(self, "n_features_in_"):
             raise AttributeError("_n_features_out")
         return self.n_bits
-
-    def __sklearn_is_fitted__(self):
-        """Tell whether `fit` has learned anything; seeing the columns is not enough."""
-        seen = {"n_features_in_", "feature_names_in_"}
-        return any(
-            name[0] != "_" and name[-1] == "_" for name in vars(self).keys() - seen
-        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

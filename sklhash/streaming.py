@@ -197,7 +197,7 @@ class StreamingHasher(BaseHasher):
         """
 
     def _learn_now(self, seen):
-        learned = self._learn(seen)  # if it fails, nothing has changed
+        learned = self._learn(seen)
         self._forget()
         self.__dict__.update(learned, _seen=seen, _resumed=False)
         return self
@@ -253,7 +253,3 @@ class StreamingHasher(BaseHasher):
         if not state.get("_resumed"):
             state.pop("_seen", None)
         return state
-
-    def __sklearn_is_fitted__(self):
-        """Tell whether there are rows to learn from."""
-        return "_seen" in vars(self) or super().__sklearn_is_fitted__()

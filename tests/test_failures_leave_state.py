@@ -10,6 +10,7 @@ from bad_input import (
     PACKED,
     RETRIEVERS,
     TYPE_OR_VALUE,
+    N,
     X,
     Y,
     cca,
@@ -30,6 +31,7 @@ NAN = with_value(np.nan), y
 SHORT = -X, y[:4]
 NAN_Y = -X, labels_with(np.nan)
 NARROW = X[:, :4], y
+EQUAL = np.zeros((N, 4)), y  # narrow, and nothing to learn
 BAD_LABELS = {
     "no_y": (X, None),
     "matrix_y": (X, Y),
@@ -49,7 +51,10 @@ FAILURES = [
         (name, "fit", {"nan": NAN, "sparse_nan": (csr_array(NAN[0]), y)})
         for name in HASHERS
     ],
-    *[(name, "fit", {"equal_rows": (0 * X, y)}) for name in ("itq", "cca", "pcah")],
+    *[
+        (name, "fit", {"equal_rows": EQUAL})
+        for name in ("itq", "cca", "pcah", "hashed")
+    ],
     ("itq", "partial_fit", {"nan": NAN, "width": NARROW}),
     (
         "cca",

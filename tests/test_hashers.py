@@ -100,6 +100,8 @@ class MedianHashing(BaseHasher):
 def test_base_gives_third_parties_the_contract(check, digits):
     """A hasher of two methods keeps all promises."""
     check(MedianHashing(n_bits=20), *digits)
+    names = MedianHashing(n_bits=2).fit(*digits).get_feature_names_out()
+    assert names.tolist() == ["medianhashing0", "medianhashing1"]
 
 
 @parametrize_with_checks([MedianHashing()])
