@@ -176,7 +176,7 @@ class StreamingHasher(BaseHasher):
     A subclass names in `_learned` the attributes that depend on the rows and writes
     `_learn`, which finds them. Its `fit` ends in `_learn_now`; its `partial_fit` begins
     with `_resume` and ends in `_learn_later`, which leaves the learning to whoever
-    first asks for one of the attributes: many small batches cost no more than one.
+    first asks for one of the attributes: not every small batch pays for it.
     """
 
     _learned: tuple[str, ...] = ()

@@ -89,7 +89,7 @@ SOURCES = [
             ("strings_ints", (NAMES, y), ONE_TYPE + "<U1 and int64"),
             ("object_ints", (NAMES.astype(object), y), ONE_TYPE + "<U1 and int64"),
             ("mixed", (MIXED, MIXED), r"y_query " + ONLY),
-            ("dates", (DATES, y), r"y_query must hold numbers or strings; got date"),
+            ("dates", (DATES, y), ONE_TYPE + r"datetime64\[D\] and int64"),
             ("missing", (None,), r"y_query is missing"),
             ("missing_gallery", (y, None), r"y_gallery is missing"),
             ("nan", (labels_with(np.nan),), r"y_query " + CLASSES),

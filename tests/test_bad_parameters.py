@@ -67,6 +67,7 @@ def bad_values(estimator, **values):
 
 ABOVE_RANK = r"n_bits=7 is more than the 6 directions.*n_bits<=6, or rotation='random'"
 TOO_WIDE = r"X (has|and the labels .*have) 900[03] columns.*8192 at most.*TruncatedSVD"
+NO_DATE = np.where(y == 0, np.datetime64("NaT"), DATES)
 WIDE = constant(0.1, 3, 9000)
 DOUBLED = np.hstack([X, X]) * 1e6  # reg vanishes beside their squares
 
@@ -156,7 +157,7 @@ CCA = [
             ("signs", (2 * Y - 1,), INDICATOR + "-1"),
             ("nan_matrix", (Y * np.nan,), r"Input y contains NaN"),
             ("mixed", (MIXED,), r"y " + ONLY),
-            ("dates", (DATES,), r"y must hold numbers or strings; got datetime64\[D\]"),
+            ("no_date", (NO_DATE,), r"y must hold class labels; got NaT"),
             ("scalar", (3,), r"y should be a 1d array"),
             ("ragged", (RAGGED,), r"y must be a class vector or an indicator matrix"),
         ],
@@ -213,7 +214,7 @@ GALLERY = [
             ("strings", (y, NAMES), ONE_TYPE + "int64 and <U1"),
             ("ints", (NAMES, y), ONE_TYPE + "<U1 and int64"),
             ("int_objects", (NAMES, y.astype(object)), ONE_TYPE + "<U1 and int64"),
-            ("dates", (y, DATES), r"y must hold numbers or strings; got datetime64"),
+            ("dates", (y, DATES), ONE_TYPE + r"int64 and datetime64"),
             ("length", (y, y[:4]), SAMPLES),
             ("nan", (y, labels_with(np.nan)), r"y " + CLASSES),
         ],

@@ -406,8 +406,9 @@ def test_impossible_counts_are_refused(counts):
         [0.0, 1.0, 2.0, 7.0],
         ["cat", "dog", "a longer name", ""],
         np.array(["cat", "dog", "a longer name", ""], dtype=object),
+        np.array(["2001-01-01", "2002-02-02", "1969-12-31", "2026-11-20"], "M8[D]"),
     ],
-    ids=["list", "int8", "uint64", "float", "str", "object"],
+    ids=["list", "int8", "uint64", "float", "str", "object", "date"],
 )
 def test_dtype_of_classes_does_not_matter(names):
     """Classes may be numbers or names, of any type."""

@@ -46,8 +46,10 @@ def check_labels(y: Any, name: str = "y") -> Any:
     classes = column_or_1d(y, warn=True)
     if classes.dtype.kind == "O":
         classes = _of_one_type(classes, name)
-    if classes.dtype.kind not in "biufUST":
-        raise ValueError(f"{name} must hold numbers or strings; got {classes.dtype}")
+    if classes.dtype.kind not in "biufUSTmM":
+        raise ValueError(f"{name} must hold class labels; got dtype {classes.dtype}")
+    if classes.dtype.kind in "mM" and np.isnat(classes).any():
+        raise ValueError(f"{name} must hold class labels; got NaT")
     if classes.dtype.kind == "f" and not (
         np.isfinite(classes).all() and np.all(classes == np.floor(classes))
     ):
@@ -107,20 +109,23 @@ def join_classes(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        If one holds strings and the other numbers, or integers would be rounded.
+        If they are not both numbers, strings, dates or time spans, or if integers
+        would be rounded.
     """
-    strings = [classes.dtype.kind in "UST" for classes in (first, second)]
-    dtype = None if strings[0] != strings[1] else np.result_type(first, second)
-    rounded = dtype is not None and any(
-        dtype.kind == "f" and np.any(np.abs(classes.astype(np.float64)) >= 2**53)
-        for classes in (first, second)
+    both = first, second
+    same_type = any(
+        all(classes.dtype.kind in kinds for classes in both)
+        for kinds in ("biuf", "UST", "M", "m")
     )
-    if dtype is None or rounded:
+    if not same_type or (
+        np.result_type(*both).kind == "f"
+        and any(np.any(np.abs(labels.astype(np.float64)) >= 2**53) for labels in both)
+    ):
         raise ValueError(
             f"labels must be of one type to be compared; got {first.dtype} and "
             f"{second.dtype}"
         )
-    return np.concatenate([first, second])
+    return np.concatenate(both)
 
 
 def join_labels(first: Any, second: Any) -> Any:
