@@ -64,8 +64,8 @@ def learn_rotation(V, R, max_iter, tol=None):
 
 def _procrustes(M):
     """Rotation nearest to M, its unitary polar factor ``U Q^T``."""
-    # scipy.linalg.polar is the same, 8 times slower here: SciPy and NumPy wheels bring
-    # a thread pool each, and calling them in turn makes both wait.
+    # scipy.linalg.polar is the same, but several times slower in this loop, as SciPy
+    # and NumPy wheels bring a thread pool each: see benchmarks/rotation_step.py.
     U, _, Qt = np.linalg.svd(M, full_matrices=False)
     return U @ Qt
 

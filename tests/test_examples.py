@@ -26,6 +26,15 @@ def test_example_runs(script, monkeypatch, tmp_path):
         check_readme_table(names["scores"], names["references"])
 
 
+@pytest.mark.parametrize(
+    "script", sorted(ROOT.glob("benchmarks/*.py")), ids=lambda path: path.stem
+)
+def test_benchmark_runs(script, capsys):
+    """Every benchmark runs and prints a ratio; its size depends on the machine."""
+    runpy.run_path(str(script), run_name="__main__")
+    assert "ratio" in capsys.readouterr().out
+
+
 def check_readme_table(scores, references):
     """README's table gives what the quickstart measures."""
     readme = (ROOT / "README.md").read_text()
