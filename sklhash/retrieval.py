@@ -381,8 +381,9 @@ class HammingRetriever(
     def score(self, X, y=None, sample_weight=None):
         """Tie-aware mean average precision of the queries X against the gallery.
 
-        Queries that are the gallery itself, row by row, leave themselves out. Scores
-        the whole ranking, whatever `n_neighbors`.
+        Scores the whole ranking, whatever `n_neighbors`. Queries that are the gallery
+        itself, row by row, leave themselves out, as training scores must; for the rule
+        and its limits see `exclude_self` of :class:`~sklhash.metrics.RetrievalScorer`.
 
         Parameters
         ----------

@@ -21,8 +21,8 @@ Keys = NDArray[np.int64]
 
 #: Gallery codes in a block for each neighbour wanted, at least.
 BLOCK_WIDTH = 16
-#: Pairs of codes in one block of a search for many neighbours, about.
-BLOCK_KEYS = 2**22
+#: Pairs of codes in one block, at most about, however many neighbours are wanted.
+MAX_BLOCK_PAIRS = 2**22
 #: Hits for each neighbour wanted from which selecting is cheaper than sorting all.
 CROWDED = 4
 
@@ -67,7 +67,7 @@ def top_k(
     positions : ndarray of shape (n_queries, k), dtype intp
         Equal distances are ordered by position.
     """
-    size = max(1, BLOCK_KEYS // (BLOCK_WIDTH * k))
+    size = max(1, MAX_BLOCK_PAIRS // (BLOCK_WIDTH * k))
     parts = Parallel(n_jobs, require="sharedmem")(
         delayed(_top_k_batch)(queries[rows], gallery, k)
         for rows in query_batches(len(queries), size)

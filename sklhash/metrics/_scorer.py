@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from sklhash._sklearn import Integer, StrOptions
-from sklhash.codes import PackedCodes, as_packed
+from sklhash.codes import PackedCodes
 from sklhash.encoding import encode_with, last_step
 from sklhash.hamming import paired_distances
 
@@ -233,22 +233,7 @@ def _check_pair(gallery: tuple[Any, ...]) -> tuple[Any, Any]:
 
 
 def _fitted_gallery(retriever: Any) -> tuple[PackedCodes, Any]:
-    """Codes and labels that a retriever was fitted with.
-
-    Parameters
-    ----------
-    retriever : HammingRetriever
-
-    Returns
-    -------
-    codes : PackedCodes
-    labels : ndarray or csr_array
-
-    Raises
-    ------
-    ValueError
-        If there is no gallery or it has no labels.
-    """
+    """Codes and labels that a retriever was fitted with."""
     codes = getattr(retriever, "gallery_codes_", None)
     if codes is None:
         raise ValueError(
@@ -260,7 +245,7 @@ def _fitted_gallery(retriever: Any) -> tuple[PackedCodes, Any]:
             f"this {type(retriever).__name__} was fitted without y: labels of the "
             "gallery are needed"
         )
-    return as_packed(codes), retriever.gallery_labels_
+    return codes, retriever.gallery_labels_
 
 
 def _is_gallery_itself(
@@ -273,10 +258,8 @@ def _is_gallery_itself(
     """
     if queries.shape != gallery.shape:
         return False
-    y_query, y_gallery = (
-        check_labels(y_query, "y"),
-        check_labels(y_gallery, "y_gallery"),
-    )
+    y_query = check_labels(y_query, "y")
+    y_gallery = check_labels(y_gallery, "y_gallery")
     if y_query.shape != y_gallery.shape or issparse(y_query) != issparse(y_gallery):
         return False
     if issparse(y_query):

@@ -140,8 +140,9 @@ class MatrixPairs(NamedTuple):
     def tie_groups(self, ties: str) -> Iterator[TieGroups]:
         grades = 1 + int(self.grade.max())
         for rows in _batches(len(self.grade), self.grade.shape[1] * grades):
-            distance, grade = self.distance[rows], self.grade[rows].copy()
+            distance, grade = self.distance[rows], self.grade[rows]
             if self.exclude_self:
+                grade = grade.copy()
                 _mark_self(grade, rows)
             if ties == "index":
                 yield groups_from_order(distance, grade, grades)
