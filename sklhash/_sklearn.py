@@ -8,6 +8,14 @@ import functools
 from numbers import Integral
 
 from sklearn.base import _fit_context
+from sklearn.utils._array_api import (
+    _max_precision_float_dtype as max_float_dtype,
+)
+from sklearn.utils._array_api import (
+    check_same_namespace,
+    get_namespace_and_device,
+    move_to,
+)
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -24,8 +32,12 @@ __all__ = [
     "Interval",
     "InvalidParameterError",
     "StrOptions",
+    "check_same_namespace",
     "check_sample_weight",
     "fit_context",
+    "get_namespace_and_device",
+    "max_float_dtype",
+    "move_to",
     "raise_for_params",
     "validate_params",
 ]

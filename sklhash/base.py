@@ -1,6 +1,8 @@
 """What all hashers share: a method writes `fit` and `_project`, this gives the rest."""
 
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
+from itertools import repeat
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -10,9 +12,16 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_array, check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._sklearn import (
+    check_same_namespace,
+    get_namespace_and_device,
+    max_float_dtype,
+    move_to,
+)
 from .codes import PackedCodes, pack
 
 #: Rows projected at once: the projections of a batch stay in a core's cache.
@@ -21,7 +30,13 @@ BATCH_ROWS = 8192
 FLOATS = (np.float64, np.float32)
 
 
-class BaseHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
+class BaseHasher(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+    ABC,
+):
     """Base class of all hashers.
 
     A subclass has a parameter `n_bits`, a `fit` that calls ``validate_data``, and
@@ -29,6 +44,9 @@ class BaseHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     always projected in the same batches, so `decision_function`, `transform` and
     `encode` agree to the bit, whatever the number of jobs.
     """
+
+    #: A fitted array, if the hasher takes arrays of any array API namespace.
+    _array_attribute: str | None = None
 
     @abstractmethod
     def _project(self, X):
@@ -55,7 +73,8 @@ class BaseHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         -------
         projections : ndarray of shape (n_samples, n_bits), dtype float
         """
-        return np.concatenate([self._projections(batch) for batch in self._batches(X)])
+        batches = self._batches(X, "decision_function")
+        return _concat([self._projections(batch) for batch in batches])
 
     def transform(self, X):
         """Hash rows to codes, one byte a bit.
@@ -69,7 +88,7 @@ class BaseHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         codes : ndarray of shape (n_samples, n_bits), dtype uint8
             Zeros and ones.
         """
-        return np.concatenate([self._hash(batch) for batch in self._batches(X)])
+        return _concat([self._hash(batch) for batch in self._batches(X, "transform")])
 
     def encode(self, X, *, n_jobs=None):
         """Hash rows to packed codes, in batches of bounded memory.
@@ -86,39 +105,109 @@ class BaseHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         PackedCodes
         """
         parts = Parallel(n_jobs, require="sharedmem")(
-            delayed(self._encode_batch)(batch) for batch in self._batches(X)
+            delayed(self._encode_batch)(batch) for batch in self._batches(X, "encode")
         )
         return PackedCodes.concatenate(parts)
 
     def _projections(self, X):
         with np.errstate(over="ignore", invalid="ignore"):  # the check below tells
             projections = self._project(X)
-        if not np.isfinite(projections).all():
+        xp, _, _ = get_namespace_and_device(projections)
+        if not xp.all(xp.isfinite(projections)):
             raise ValueError(
                 "X is so large that its projections overflow: scale it down"
             )
         return projections
 
     def _hash(self, X):
-        return (self._projections(X) > 0).astype(np.uint8)
+        projections = self._projections(X)
+        xp, _, _ = get_namespace_and_device(projections)
+        return xp.astype(projections > 0, xp.uint8)
 
     def _encode_batch(self, X):
-        codes = self._hash(X)
+        codes = move_to(self._hash(X), xp=np, device="cpu")
         return PackedCodes(pack(codes), codes.shape[1])
 
-    def _batches(self, X):
+    def _batches(self, X, method):
         """Validate rows and give them batch by batch, in an order all methods share."""
         check_is_fitted(self)
-        if _is_large_matrix(X):  # leave conversions and checks to the batches
-            validate_data(self, X, reset=False, skip_check_array=True)
+        if self._array_attribute is not None:
+            name = self._array_attribute
+            check_same_namespace(X, self, attribute=name, method=method)
+        return self._read(X, reset=False)
+
+    def _read(self, X, *, reset, min_samples=1, at_once=False):
+        """Validate rows and give them batch by batch.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            A large matrix, such as a memory map, is converted and checked one batch
+            after the other, so that no copy of the whole is made.
+        reset : bool
+            Learn the number and names of the features, or compare with them.
+        min_samples : int, default=1
+        at_once : bool, default=False
+            Check a large matrix now, too.
+
+        Returns
+        -------
+        Batches
+        """
+        if _is_large_matrix(X) and not at_once:
+            validate_data(self, X, reset=reset, skip_check_array=True)
         else:
-            X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=FLOATS)
-        if issparse(X):
-            X = X.tocsr()
-        return (
-            check_array(X[rows], accept_sparse="csr", dtype=FLOATS, input_name="X")
-            for rows in gen_batches(X.shape[0], BATCH_ROWS)
-        )
+            X = validate_data(
+                self,
+                X,
+                reset=reset,
+                accept_sparse="csr",
+                dtype=float_dtypes(X),
+                ensure_min_samples=min_samples,
+            )
+        return Batches(X.tocsr() if issparse(X) else X)
+
+    @contextmanager
+    def _iterations(self, data, n_iter, fitted):
+        """Show the iterations of `fit` to scikit-learn's callbacks.
+
+        Parameters
+        ----------
+        data : tuple (X, y) or None
+            What `fit` was given, for callbacks that score; None to show nothing.
+        n_iter : int
+            Iterations, at most.
+        fitted : callable
+            Gives the fitted attributes as a dict, from whatever state an iteration
+            reports.
+
+        Yields
+        ------
+        reports : iterable of callable
+            One for each iteration, to be called with the state at its end; true if a
+            callback asks to stop.
+        """
+        if data is None:
+            yield quiet(n_iter)
+            return
+        known = dict(zip(("estimator", "X", "y"), (self, *data), strict=True))
+        context = self._init_callback_context(max_subtasks=n_iter)
+        context.call_on_fit_task_begin(**known)
+
+        def reports():
+            for _ in range(n_iter):
+                task = context.subcontext(task_name="iteration")
+                task.call_on_fit_task_begin(**known)
+
+                def report(*state, task=task):
+                    return task.call_on_fit_task_end(
+                        **known, reconstruction_attributes=lambda: fitted(*state)
+                    )
+
+                yield report
+
+        yield reports()
+        context.call_on_fit_task_end(**known)
 
     def _check_random_state(self):
         """Give a generator of our own: None does not touch NumPy's global one."""
@@ -137,9 +226,69 @@ class BaseHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = []  # codes are uint8
+        tags.array_api_support = self._array_attribute is not None
         return tags
 
 
+class Batches:
+    """Rows of a matrix, checked and given batch by batch.
+
+    Parameters
+    ----------
+    X : {array, CSR matrix} of shape (n_samples, n_features)
+    """
+
+    def __init__(self, X):
+        self.X = X
+        self.shape = X.shape
+
+    @property
+    def example(self):
+        """No row at all, to remember the rows' namespace and device by."""
+        if issparse(self.X):
+            return np.empty((0, self.shape[1]))
+        xp, _, _ = get_namespace_and_device(self.X)
+        return xp.asarray(self.X[:0, :], copy=True)
+
+    def __iter__(self):
+        dtypes = float_dtypes(self.X)
+        for rows in gen_batches(self.shape[0], BATCH_ROWS):
+            batch = self.X[rows, :]
+            yield check_array(batch, accept_sparse="csr", dtype=dtypes, input_name="X")
+
+
+def quiet(n_iter):
+    """Give reports of iterations that nobody reads.
+
+    Parameters
+    ----------
+    n_iter : int
+
+    Returns
+    -------
+    reports : iterable of callable
+    """
+    return repeat(lambda *state: False, n_iter)
+
+
+def float_dtypes(X):
+    """Floating dtypes that rows may have, in the namespace and on the device of X."""
+    xp, _, device = get_namespace_and_device(X)
+    if max_float_dtype(xp, device) == xp.float32:
+        return (xp.float32,)
+    return (xp.float64, xp.float32)
+
+
+def _concat(batches):
+    xp, _, _ = get_namespace_and_device(batches[0])
+    return xp.concat(batches)
+
+
 def _is_large_matrix(X):
-    is_matrix = issparse(X) or isinstance(X, np.ndarray)
+    is_matrix = issparse(X) or isinstance(X, np.ndarray) or is_array_api(X)
     return is_matrix and X.ndim == 2 and X.shape[0] > BATCH_ROWS
+
+
+def is_array_api(X):
+    """Tell whether X is an array of another namespace, to be left there."""
+    return not isinstance(X, np.ndarray) and get_namespace_and_device(X)[1]

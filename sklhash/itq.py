@@ -6,51 +6,62 @@ from numbers import Real
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import gen_batches
-from sklearn.utils.validation import check_consistent_length, validate_data
+from sklearn.utils.validation import check_consistent_length
 
-from ._sklearn import Integer, Interval, StrOptions, fit_context
-from .base import BATCH_ROWS, FLOATS
+from ._sklearn import (
+    Integer,
+    Interval,
+    StrOptions,
+    fit_context,
+    get_namespace_and_device,
+    move_to,
+)
+from .base import is_array_api, quiet
 from .cca import LabelColumns, canonical_directions
 from .codes import MAX_BITS
 from .linear import (
     MAX_COVARIANCE_FEATURES,
     LinearHasher,
+    check_covariance_width,
     check_rank,
+    like,
     principal_directions,
-    project,
+    project_in_float64,
     random_rotation,
     wide_principal_directions,
 )
-from .streaming import Moments, Reservoir, StreamingHasher
+from .streaming import Moments, Reservoir, StreamingHasher, stack
 
 
-def learn_rotation(V, R, max_iter, tol=None):
+def learn_rotation(V, R, max_iter, tol=None, reports=None):
     """Minimise ``||B - V R||^2`` over signs B and rotations R, by alternation (Eq. 2).
 
     Parameters
     ----------
-    V : ndarray of shape (n_samples, rank), dtype float64
+    V : array of shape (n_samples, rank), dtype float64
         Projected rows.
-    R : ndarray of shape (rank, n_bits), dtype float64
-        Where to start; orthonormal rows.
+    R : array of shape (rank, n_bits), dtype float64
+        Where to start; orthonormal rows. In the namespace of V.
     max_iter : int
     tol : float, default=None
         Stop once an iteration lowers the error by no more than this share of it.
+    reports : iterable of callable, default=None
+        One for each iteration, called with R at its end; true to stop.
 
     Returns
     -------
-    R : ndarray of shape (rank, n_bits), dtype float64
+    R : array of shape (rank, n_bits), dtype float64
     errors : ndarray of shape (n_iter,), dtype float64
         ``||B - V R||^2 / (n_samples * n_bits)`` of each iteration; never rises.
     """
+    xp, _, _ = get_namespace_and_device(V)
     errors = []
-    for _ in range(max_iter):
+    for report in quiet(max_iter) if reports is None else reports:
         Z = V @ R
-        B = np.where(Z > 0, 1.0, -1.0)  # fix R, update B
-        errors.append(np.mean((B - Z) ** 2))
+        B = 2 * xp.astype(Z > 0, Z.dtype) - 1  # fix R, update B
+        errors.append(float(xp.mean((B - Z) ** 2)))
         R = _procrustes(V.T @ B)  # fix B, update R
-        if tol is not None and len(errors) > 1 and _gain(errors) <= tol:
+        if report(R) or (tol is not None and len(errors) > 1 and _gain(errors) <= tol):
             return R, np.array(errors)
     if tol is not None:
         warnings.warn(
@@ -65,9 +76,10 @@ def learn_rotation(V, R, max_iter, tol=None):
 def _procrustes(M):
     """Rotation nearest to M, its unitary polar factor ``U Q^T``."""
     # scipy.linalg.polar is the same, but several times slower in this loop, as SciPy
-    # and NumPy wheels bring a thread pool each: see benchmarks/rotation_step.py.
-    U, _, Qt = np.linalg.svd(M, full_matrices=False)
-    return U @ Qt
+    # and NumPy wheels bring a thread pool each: see benchmarks/rotation_step.py. So
+    # small a matrix is also faster on the CPU than on another device.
+    U, _, Qt = np.linalg.svd(move_to(M, xp=np, device="cpu"), full_matrices=False)
+    return like(M, U @ Qt)[0]
 
 
 def _gain(errors):
@@ -100,9 +112,12 @@ class ITQ(StreamingHasher, LinearHasher):
         Added to the diagonals of both covariances for ``projection='cca'``. It is
         absolute, as in the authors' code: standardize rows of very small scale.
     max_samples : int or None, default=32768
-        Learn the rotation on that many rows, drawn at random; the projection is always
-        learned on all. None uses all rows. This is ours: the rotation has few
-        parameters, and more rows change it little.
+        Learn the rotation on that many rows, drawn at random; None uses all rows. This
+        is ours: the rotation has few parameters, and more rows change it little.
+    subsample : {'rotation', 'all'}, default='rotation'
+        What is learned on these `max_samples` rows only: the rotation, or the
+        principal directions as well, which saves the covariance matrix of all rows.
+        ``'all'`` goes with ``projection='pca'``.
     random_state : int, RandomState instance or None, default=None
         Draws the first rotation and the sample; None draws a fresh seed from the
         operating system.
@@ -139,6 +154,11 @@ class ITQ(StreamingHasher, LinearHasher):
     can go on from `fit`, a fitted hasher keeps the covariance matrix and the sample of
     rows in memory; pickles and copies leave them out.
 
+    With scikit-learn's ``array_api_dispatch``, arrays of other namespaces, such as
+    torch tensors on a GPU, are learned from and hashed where they lie; only the
+    algebra of small matrices is done on the CPU. `set_callbacks` takes scikit-learn's
+    callbacks, which see each alternation.
+
     References
     ----------
     Y. Gong, S. Lazebnik, A. Gordo and F. Perronnin, "Iterative quantization: a
@@ -164,6 +184,7 @@ class ITQ(StreamingHasher, LinearHasher):
         "tol": [Interval(Real, 0, None, closed="left"), None],
         "reg": [Interval(Real, 0, None, closed="neither")],
         "max_samples": [Integer(2, None), None],
+        "subsample": [StrOptions({"rotation", "all"})],
         "random_state": ["random_state"],
     }
     _learned = (
@@ -184,6 +205,7 @@ class ITQ(StreamingHasher, LinearHasher):
         tol=None,
         reg=1e-4,
         max_samples=32768,
+        subsample="rotation",
         random_state=None,
     ):
         self.n_bits = n_bits
@@ -192,6 +214,7 @@ class ITQ(StreamingHasher, LinearHasher):
         self.tol = tol
         self.reg = reg
         self.max_samples = max_samples
+        self.subsample = subsample
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -215,17 +238,14 @@ class ITQ(StreamingHasher, LinearHasher):
             If all rows are equal, or y is missing for ``projection='cca'`` or does not
             correlate with X.
         """
-        X = validate_data(
-            self, X, accept_sparse="csr", dtype=FLOATS, ensure_min_samples=2
-        )
-        seen = _Seen.nothing(self)
-        if self.projection == "pca" and X.shape[1] > MAX_COVARIANCE_FEATURES:
-            rng = np.random.RandomState(seen.rotation_seed)
-            seen.directions = wide_principal_directions(X, self.n_bits, rng)
-            seen.sample.update(X)
+        rows, seen = self._read(X, reset=True, min_samples=2), _Seen.nothing(self)
+        if self.projection == "pca" and rows.shape[1] > MAX_COVARIANCE_FEATURES:
+            whole, rng = stack(list(rows)), np.random.RandomState(seen.rotation_seed)
+            seen.directions = wide_principal_directions(whole, self.n_bits, rng)
+            seen.sample.update(whole)
         else:
-            self._add(seen, X, y)
-        return self._learn_now(seen)
+            self._add(seen, rows, y)
+        return self._learn_now(seen, (X, y))
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, classes=None):
@@ -259,67 +279,80 @@ class ITQ(StreamingHasher, LinearHasher):
             `fit` and has been pickled since.
         """
         seen = self._resume()
-        X = validate_data(
-            self, X, accept_sparse="csr", dtype=FLOATS, reset=seen is None
-        )
+        rows = self._read(X, reset=seen is None, at_once=True)
         seen = seen or _Seen.nothing(self)
-        if seen.projection != self.projection:
-            raise ValueError(
-                f"projection={self.projection!r} was {seen.projection!r} when the "
-                "first rows came: call fit, or partial_fit on a clone"
-            )
-        self._add(seen, X, y, classes)
+        for name in ("projection", "subsample"):
+            before, now = getattr(seen, name), getattr(self, name)
+            if before != now:
+                raise ValueError(
+                    f"{name}={now!r} was {before!r} when the first rows came: call "
+                    "fit, or partial_fit on a clone"
+                )
+        self._add(seen, rows, y, classes)
         return self._learn_later(seen)
 
-    def _add(self, seen, X, y, classes=None):
+    def _add(self, seen, rows, y, classes=None):
         """Add rows to what has been seen."""
-        columns = [X]
-        if self.projection == "cca":
-            columns.append(seen.labels.indicator(y, classes))
-            check_consistent_length(*columns)
-        width = sum(block.shape[1] for block in columns)
-        if width > MAX_COVARIANCE_FEATURES:
-            what = "X has" if len(columns) == 1 else "X and the labels together have"
+        blocks = [rows]
+        if self.projection == "cca" and self.subsample == "all":
             raise ValueError(
-                f"{what} {width} columns, but partial_fit and projection='cca' take "
-                f"{MAX_COVARIANCE_FEATURES} at most: reduce them, as by TruncatedSVD"
+                "subsample='all' goes with projection='pca' only: canonical directions "
+                "are learned on all rows and labels; use subsample='rotation'"
             )
-        seen.moments.update(*columns)
-        seen.sample.update(X)
+        if self.projection == "cca":
+            y = move_to(y, xp=np, device="cpu") if is_array_api(y) else y
+            blocks.append(seen.labels.indicator(y, classes))
+            check_consistent_length(*blocks)
+        what = "X has" if len(blocks) == 1 else "X and the labels together have"
+        check_covariance_width(sum(block.shape[1] for block in blocks), what)
+        start = 0
+        for X in rows:
+            columns = [X, *(Y[start : start + X.shape[0]] for Y in blocks[1:])]
+            if self.subsample == "rotation":
+                seen.moments.update(*columns)
+            seen.sample.update(X)
+            start += X.shape[0]
 
-    def _learn(self, seen):
+    def _learn(self, seen, data=None):
         """Learn the projection, then the rotation, and fold both into one."""
         mean, W, correlations = self._directions(seen)
         check_rank(W)
-        V = _project_in_float64(seen.sample.rows, mean, W)  # (n_samples, rank)
         rng = np.random.RandomState(seen.rotation_seed)
         R = random_rotation(len(W), self.n_bits, rng)
-        R, errors = learn_rotation(V, R, self.max_iter, self.tol)
-        return {
-            "mean_": mean,
-            "components_": R.T @ W,
-            "rotation_": R,
-            "quantization_error_": errors,
-            "n_iter_": len(errors),
-            **correlations,
-        }
+        mean, W, R = like(seen.sample.rows, mean, W, R)
+        V = project_in_float64(seen.sample.rows, mean, W)  # (n_samples, rank)
+
+        def fitted(R):
+            return {"mean_": mean, "components_": R.T @ W, "rotation_": R}
+
+        with self._iterations(data, self.max_iter, fitted) as reports:
+            R, errors = learn_rotation(V, R, self.max_iter, self.tol, reports)
+        learned = fitted(R) | {"n_iter_": len(errors)}
+        learned["quantization_error_"] = like(R, errors)[0]
+        if correlations is not None:
+            learned["canonical_correlations_"] = like(R, correlations)[0]
+        return learned
 
     def _directions(self, seen):
-        """Mean of the rows, directions to project them on, and what CCA adds."""
+        """Mean of the rows, directions to project them on, and their correlations."""
         if seen.directions is not None:
-            return *seen.directions, {}
-        if seen.moments.n_samples < 2:
+            return *seen.directions, None
+        moments = seen.moments
+        if self.subsample == "all":
+            moments = Moments()
+            moments.update(seen.sample.rows)
+        if moments.n_samples < 2:
             raise ValueError("ITQ needs 2 rows or more; partial_fit has seen 1 row")
-        d, mean = self.n_features_in_, seen.moments.mean
+        d, mean = self.n_features_in_, moments.mean
         if seen.projection == "pca":
-            return mean, principal_directions(seen.moments, self.n_bits), {}
-        W, correlations = canonical_directions(seen.moments, d, self.n_bits, self.reg)
+            return mean, principal_directions(moments, self.n_bits), None
+        W, correlations = canonical_directions(moments, d, self.n_bits, self.reg)
         if len(W) == 0:
             raise ValueError(
                 "X and y are uncorrelated: all rows or all labels are equal, or X is "
                 f"so small that reg={self.reg} drowns it (standardize X)"
             )
-        return mean[:d], W, {"canonical_correlations_": correlations}
+        return mean[:d], W, correlations
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -327,20 +360,12 @@ class ITQ(StreamingHasher, LinearHasher):
         return tags
 
 
-def _project_in_float64(X, mean, components):
-    return np.concatenate(
-        [
-            project(X[rows].astype(np.float64), mean, components)
-            for rows in gen_batches(X.shape[0], BATCH_ROWS)
-        ]
-    )
-
-
 @dataclass
 class _Seen:
     """What ITQ keeps of the rows seen so far."""
 
     projection: str
+    subsample: str
     moments: Moments  # of the rows, and their label columns for CCA
     sample: Reservoir
     rotation_seed: int
@@ -351,4 +376,5 @@ class _Seen:
     def nothing(cls, itq):
         seeds = itq._check_random_state().randint(2**31 - 1, size=2)
         sample = Reservoir(itq.max_samples, np.random.RandomState(seeds[0]))
-        return cls(itq.projection, Moments(), sample, seeds[1], LabelColumns())
+        settings = itq.projection, itq.subsample
+        return cls(*settings, Moments(), sample, seeds[1], LabelColumns())

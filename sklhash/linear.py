@@ -3,11 +3,13 @@
 import numpy as np
 from scipy.linalg import eigh
 from scipy.sparse import issparse
+from sklearn.utils import gen_batches
 from sklearn.utils.extmath import svd_flip
 from sklearn.utils.sparsefuncs import min_max_axis
 
-from .base import BaseHasher
-from .streaming import Moments
+from ._sklearn import get_namespace_and_device, move_to
+from .base import BATCH_ROWS, BaseHasher, float_dtypes
+from .streaming import astype, stack
 
 EPS = np.finfo(np.float64).eps
 
@@ -18,12 +20,14 @@ MAX_COVARIANCE_FEATURES = 8192
 class LinearHasher(BaseHasher):
     """Base class of hashers whose projections are ``(X - mean_) @ components_.T``."""
 
+    _array_attribute = "components_"
+
     def _project(self, X):
         return project(X, self.mean_, self.components_)
 
     @property
     def _n_features_out(self):
-        return len(self.components_)
+        return self.components_.shape[0]
 
 
 def project(X, mean, components):
@@ -31,20 +35,65 @@ def project(X, mean, components):
 
     Parameters
     ----------
-    X : {ndarray, CSR matrix} of shape (n_samples, n_features), dtype float
-    mean : ndarray of shape (n_features,)
-    components : ndarray of shape (n_components, n_features)
+    X : {array, CSR matrix} of shape (n_samples, n_features), dtype float
+    mean : array of shape (n_features,)
+    components : array of shape (n_components, n_features)
 
     Returns
     -------
-    projections : ndarray of shape (n_samples, n_components)
+    projections : array of shape (n_samples, n_components)
         In the dtype of dense X; float64 for sparse X, which is not densified.
     """
     if issparse(X):
         return X @ components.T - mean @ components.T
-    center = mean.astype(X.dtype)
+    xp, _, _ = get_namespace_and_device(X)
+    center = xp.astype(mean, X.dtype)
     rounding = (center - mean) @ components.T  # of the mean, in single precision
-    return (X - center) @ components.T.astype(X.dtype) + rounding.astype(X.dtype)
+    W = xp.astype(components.T, X.dtype)
+    return (X - center) @ W + xp.astype(rounding, X.dtype)
+
+
+def project_in_float64(X, mean, components):
+    """Do the same in double precision, batch by batch.
+
+    Parameters
+    ----------
+    X : {array, CSR matrix} of shape (n_samples, n_features), dtype float
+    mean : array of shape (n_features,)
+    components : array of shape (n_components, n_features)
+
+    Returns
+    -------
+    projections : array of shape (n_samples, n_components), dtype float64
+    """
+    dtype = float_dtypes(X)[0]
+    return stack(
+        [
+            project(astype(X[rows, :], dtype), mean, components)
+            for rows in gen_batches(X.shape[0], BATCH_ROWS)
+        ]
+    )
+
+
+def like(X, *arrays):
+    """Move arrays to where X lies.
+
+    Parameters
+    ----------
+    X : {array, CSR matrix}
+        Arrays of other namespaces than NumPy's, such as torch tensors on a GPU, are
+        what scikit-learn's ``array_api_dispatch`` lets through.
+    *arrays : ndarray, dtype float
+
+    Returns
+    -------
+    arrays : tuple of array
+        In the namespace and on the device of X, in double precision if it has any.
+    """
+    xp, _, device = get_namespace_and_device(X)
+    dtype = float_dtypes(X)[0]
+    moved = (move_to(np.asarray(array), xp=xp, device=device) for array in arrays)
+    return tuple(xp.astype(array, dtype) for array in moved)
 
 
 def principal_directions(moments, n_components):
@@ -107,27 +156,26 @@ def wide_principal_directions(X, n_components, rng):
     return pca.mean_, pca.components_[values > noise]
 
 
-def mean_and_directions(X, n_components, rng):
-    """Mean and principal directions of all rows.
+def check_covariance_width(n_columns, what="X has"):
+    """Refuse rows so wide that their covariance matrix would not fit.
 
     Parameters
     ----------
-    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
-    n_components : int
-        Directions wanted, at most.
-    rng : RandomState
-        Starts the iteration for very wide rows; not used otherwise.
+    n_columns : int
+    what : str
+        Begins the message.
 
-    Returns
-    -------
-    mean : ndarray of shape (n_features,)
-    components : ndarray of shape (rank, n_features)
+    Raises
+    ------
+    ValueError
+        If there are more than :data:`MAX_COVARIANCE_FEATURES` columns.
     """
-    if X.shape[1] > MAX_COVARIANCE_FEATURES:
-        return wide_principal_directions(X, n_components, rng)
-    moments = Moments()
-    moments.update(X)
-    return moments.mean, principal_directions(moments, n_components)
+    if n_columns > MAX_COVARIANCE_FEATURES:
+        raise ValueError(
+            f"{what} {n_columns} columns, but the covariance matrix of a stream, or "
+            f"with labels, takes {MAX_COVARIANCE_FEATURES} at most: reduce them, as by "
+            "TruncatedSVD"
+        )
 
 
 def check_rank(components):

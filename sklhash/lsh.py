@@ -1,12 +1,13 @@
 """Random hyperplanes: locality-sensitive hashing for angles."""
 
 import numpy as np
-from sklearn.utils.validation import validate_data
+from scipy.sparse import issparse
 
-from ._sklearn import Integer, fit_context
-from .base import FLOATS
+from ._sklearn import Integer, fit_context, get_namespace_and_device, move_to
+from .base import float_dtypes
 from .codes import MAX_BITS
-from .linear import LinearHasher, random_rotation
+from .linear import LinearHasher, like, random_rotation
+from .streaming import astype
 
 
 class RandomHyperplaneHashing(LinearHasher):
@@ -35,6 +36,8 @@ class RandomHyperplaneHashing(LinearHasher):
         Mean of the training rows; zeros without `center`.
     components_ : ndarray of shape (n_bits, n_features)
         Normals of the hyperplanes.
+    n_samples_seen_ : int
+        Rows that the mean is taken over.
     n_features_in_ : int
         Number of features seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -88,19 +91,73 @@ class RandomHyperplaneHashing(LinearHasher):
         -------
         self : object
         """
-        X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS)
-        rng, n_features = self._check_random_state(), X.shape[1]
-        self.mean_ = np.zeros(n_features)
-        if self.center:
-            with np.errstate(over="ignore"):
-                self.mean_ = np.asarray(X.mean(axis=0, dtype=np.float64)).ravel()
-            if not np.isfinite(self.mean_).all():
-                raise ValueError("X is so large that its mean overflows: scale it down")
-        if self.orthogonal:
-            self.components_ = _orthogonal_blocks(self.n_bits, n_features, rng)
-        else:
-            self.components_ = rng.standard_normal((self.n_bits, n_features))
+        rows = self._read(X, reset=True)
+        mean = _mean(rows) if self.center else np.zeros(rows.shape[1])
+        normals = self._draw_normals(rows.shape[1])
+        self.mean_, self.components_ = like(rows.X, mean, normals)
+        self.n_samples_seen_ = rows.shape[0]
         return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None):
+        """Add rows to the mean; the first rows draw the hyperplanes.
+
+        Codes encoded before do not compare with codes encoded after, as the mean
+        moves.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : Ignored
+            For scikit-learn's conventions.
+
+        Returns
+        -------
+        self : object
+        """
+        if not hasattr(self, "components_"):
+            return self.fit(X)
+        rows = self._read(X, reset=False)
+        if self.center:
+            total = self.n_samples_seen_ + rows.shape[0]
+            delta = like(rows.X, _mean(rows))[0] - self.mean_
+            self.mean_ = self.mean_ + delta * (rows.shape[0] / total)
+        self.n_samples_seen_ += rows.shape[0]
+        return self
+
+    def _draw_normals(self, n_features):
+        rng = self._check_random_state()
+        if self.orthogonal:
+            return _orthogonal_blocks(self.n_bits, n_features, rng)
+        return rng.standard_normal((self.n_bits, n_features))
+
+
+def _mean(rows):
+    """Mean of all rows, each batch in double precision.
+
+    Parameters
+    ----------
+    rows : Batches
+
+    Returns
+    -------
+    mean : ndarray of shape (n_features,)
+    """
+    total = np.zeros(rows.shape[1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        for X in rows:
+            total += _sum(X) / rows.shape[0]
+    if not np.isfinite(total).all():
+        raise ValueError("X is so large that its mean overflows: scale it down")
+    return total
+
+
+def _sum(X):
+    if issparse(X):
+        return np.asarray(X.sum(axis=0, dtype=np.float64)).ravel()
+    xp, _, _ = get_namespace_and_device(X)
+    total = xp.sum(astype(X, float_dtypes(X)[0]), axis=0)
+    return move_to(total, xp=np, device="cpu")
 
 
 def _orthogonal_blocks(n_bits, n_features, rng):

@@ -1,14 +1,26 @@
 """Principal hyperplanes, plain or randomly rotated."""
 
-from sklearn.utils.validation import validate_data
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from ._sklearn import Integer, StrOptions, fit_context
-from .base import FLOATS
 from .codes import MAX_BITS
-from .linear import LinearHasher, check_rank, mean_and_directions, random_rotation
+from .linear import (
+    MAX_COVARIANCE_FEATURES,
+    LinearHasher,
+    check_covariance_width,
+    check_rank,
+    like,
+    principal_directions,
+    random_rotation,
+    wide_principal_directions,
+)
+from .streaming import Moments, StreamingHasher, stack
 
 
-class PCAHashing(LinearHasher):
+class PCAHashing(StreamingHasher, LinearHasher):
     """Hash by the signs of the principal components (PCAH, PCA-RR).
 
     Plain principal components carry very different variances, so later bits are
@@ -63,6 +75,7 @@ class PCAHashing(LinearHasher):
         "rotation": [StrOptions({"random"}), None],
         "random_state": ["random_state"],
     }
+    _learned = ("mean_", "components_")
 
     def __init__(self, n_bits=32, *, rotation=None, random_state=None):
         self.n_bits = n_bits
@@ -89,18 +102,72 @@ class PCAHashing(LinearHasher):
             If all rows are equal, or, without `rotation`, if the rows vary in fewer
             than `n_bits` directions.
         """
-        X = validate_data(
-            self, X, accept_sparse="csr", dtype=FLOATS, ensure_min_samples=2
+        rows, seen = self._read(X, reset=True, min_samples=2), self._nothing_seen()
+        seen.example = rows.example
+        if rows.shape[1] > MAX_COVARIANCE_FEATURES:
+            rng, whole = np.random.RandomState(seen.seed), stack(list(rows))
+            seen.directions = wide_principal_directions(whole, self.n_bits, rng)
+        else:
+            seen.moments.add(rows)
+        return self._learn_now(seen)
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None):
+        """Add rows to those learned from.
+
+        However the rows are split, the result is that of one `fit` on all of them, up
+        to rounding. Codes encoded before do not compare with codes encoded after.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            At most 8,192 features.
+        y : Ignored
+            For scikit-learn's conventions.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If the hasher was fitted by `fit` and has been pickled since.
+        """
+        seen = self._resume()
+        rows = self._read(X, reset=seen is None, at_once=True)
+        seen = seen or self._nothing_seen()
+        check_covariance_width(rows.shape[1])
+        seen.example = rows.example
+        seen.moments.add(rows)
+        return self._learn_later(seen)
+
+    def _nothing_seen(self):
+        return _Seen(Moments(), self._check_random_state().randint(2**31 - 1))
+
+    def _learn(self, seen, data=None):
+        """Find the principal directions, and rotate them."""
+        mean, W = seen.directions or (
+            seen.moments.mean,
+            principal_directions(seen.moments, self.n_bits),
         )
-        rng = self._check_random_state()
-        mean, W = mean_and_directions(X, self.n_bits, rng)
         check_rank(W)
         if self.rotation == "random":
+            rng = np.random.RandomState(seen.seed)
             W = random_rotation(len(W), self.n_bits, rng).T @ W
         elif len(W) < self.n_bits:
             raise ValueError(
                 f"n_bits={self.n_bits} is more than the {len(W)} directions in which X "
                 f"varies: use n_bits<={len(W)}, or rotation='random'"
             )
-        self.mean_, self.components_ = mean, W
-        return self
+        return dict(zip(self._learned, like(seen.example, mean, W), strict=True))
+
+
+@dataclass
+class _Seen:
+    """What PCAHashing keeps of the rows seen so far."""
+
+    moments: Moments
+    seed: int
+    example: Any = None
+    directions: tuple | None = None  # of rows too wide for moments

@@ -9,7 +9,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import gen_batches
 from sklearn.utils.extmath import safe_sparse_dot
 
-from .base import BaseHasher
+from ._sklearn import get_namespace_and_device, move_to
+from .base import BaseHasher, float_dtypes
 
 #: Numbers held in float64 at once while rows are added up.
 BLOCK_SIZE = 2**22
@@ -20,7 +21,7 @@ class Moments:
     """Mean and scatter matrix of all rows so far, merged exactly (Chan et al., 1979).
 
     Each block is centred on its own mean before it is squared, so large offsets cost
-    no precision.
+    no precision. Rows are summed where they lie; the sums are NumPy arrays.
     """
 
     n_samples: int = 0
@@ -32,8 +33,9 @@ class Moments:
 
         Parameters
         ----------
-        *columns : {ndarray, CSR matrix} of shape (n_samples, n_columns)
-            Blocks of the rows' columns, side by side.
+        *columns : {array, CSR matrix} of shape (n_samples, n_columns)
+            Blocks of the rows' columns, side by side. Sparse ones follow the first
+            to its array namespace and device.
         """
         width = sum(X.shape[1] for X in columns)
         if self.n_samples == 0:
@@ -41,7 +43,17 @@ class Moments:
             self.scatter = np.zeros((width, width))
         self.scatter = np.require(self.scatter, requirements="W")  # not so if mapped
         for rows in gen_batches(columns[0].shape[0], max(1, BLOCK_SIZE // width)):
-            self._merge(_side_by_side([X[rows] for X in columns]))
+            self._merge(_side_by_side([X[rows, :] for X in columns]))
+
+    def add(self, batches):
+        """Add all rows of some batches.
+
+        Parameters
+        ----------
+        batches : iterable of {array, CSR matrix} of shape (n_samples, n_features)
+        """
+        for X in batches:
+            self.update(X)
 
     def _merge(self, X):
         n = X.shape[0]
@@ -75,19 +87,23 @@ def _side_by_side(blocks):
     """Join columns in float64; sparse only if all of them are."""
     if all(sp.issparse(block) for block in blocks):
         return sp.hstack(blocks, format="csr", dtype=np.float64)
+    xp, _, device = get_namespace_and_device(blocks[0])
+    dtype = float_dtypes(blocks[0])[0]
     dense = [block.toarray() if sp.issparse(block) else block for block in blocks]
-    return np.hstack(dense, dtype=np.float64)
+    dense = [astype(move_to(X, xp=xp, device=device), dtype) for X in dense]
+    return dense[0] if len(dense) == 1 else xp.concat(dense, axis=1)
 
 
 def _mean_and_scatter(X):
     """Mean and sum of centred squares of one block, exact to rounding."""
     if sp.issparse(X):
         return _sparse_mean_and_scatter(X)
-    mean = X.mean(axis=0)
+    xp, _, _ = get_namespace_and_device(X)
+    mean = xp.mean(X, axis=0)
     centred = X - mean
-    rounding = centred.mean(axis=0)  # a plain sum of large values is off by more
+    rounding = xp.mean(centred, axis=0)  # a plain sum of large values is off by more
     centred -= rounding
-    return mean + rounding, centred.T @ centred
+    return move_to(mean + rounding, centred.T @ centred, xp=np, device="cpu")
 
 
 def _sparse_mean_and_scatter(X):
@@ -118,13 +134,13 @@ class Reservoir:
     max_samples: int | None
     rng: np.random.RandomState
     n_seen: int = 0
-    parts: list = field(default_factory=list)  # of {ndarray, CSR matrix}
+    parts: list = field(default_factory=list)  # of {array, CSR matrix}
 
     @property
     def rows(self):
-        """The sample, a {ndarray, CSR matrix} of shape (n_kept, n_features)."""
+        """The sample, a {array, CSR matrix} of shape (n_kept, n_features)."""
         if len(self.parts) > 1:
-            self.parts = [_stack(self.parts)]
+            self.parts = [stack(self.parts)]
         return self.parts[0]
 
     def update(self, X):
@@ -132,7 +148,7 @@ class Reservoir:
 
         Parameters
         ----------
-        X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        X : {array, CSR matrix} of shape (n_samples, n_features)
         """
         n_samples = X.shape[0]
         room = n_samples
@@ -143,31 +159,68 @@ class Reservoir:
             taken = room + np.flatnonzero(slots[room:] < self.max_samples)
         self.n_seen += n_samples
         if room:
-            self.parts.append(X[:room].copy())
+            self.parts.append(_take(X, np.arange(room)))
         if room < n_samples and len(taken):
-            self._replace(slots[taken].astype(int), X[taken])
+            self._replace(slots[taken].astype(int), X, taken)
 
-    def _replace(self, slots, offered):
-        """Put offered rows into slots; the last one stays where several want one."""
+    def add(self, batches):
+        """Offer all rows of some batches.
+
+        Parameters
+        ----------
+        batches : iterable of {array, CSR matrix} of shape (n_samples, n_features)
+        """
+        for X in batches:
+            self.update(X)
+
+    def _replace(self, slots, X, taken):
+        """Put taken rows into slots; the last one stays where several want one."""
         slots, last = np.unique(slots[::-1], return_index=True)
-        offered, rows = offered[offered.shape[0] - 1 - last], self.rows
-        if sp.issparse(rows):
-            order = np.arange(rows.shape[0])
-            order[slots] = rows.shape[0] + np.arange(len(slots))
-            rows = _stack([rows, offered])[order]
-        else:
+        offered, rows = _take(X, taken[len(taken) - 1 - last]), self.rows
+        if isinstance(rows, np.ndarray):
             dtype = np.result_type(rows.dtype, offered.dtype)
             if rows.dtype != dtype or not rows.flags.writeable:
                 rows = rows.astype(dtype)
             rows[slots] = offered.toarray() if sp.issparse(offered) else offered
+        else:
+            order = np.arange(rows.shape[0])
+            order[slots] = rows.shape[0] + np.arange(len(slots))
+            rows = _take(stack([rows, offered]), order)
         self.parts = [rows]
 
 
-def _stack(parts):
-    """Join rows; sparse only if all of them are."""
+def _take(X, rows):
+    """Copy rows."""
+    if sp.issparse(X):
+        return X[rows]
+    xp, _, device = get_namespace_and_device(X)
+    return xp.take(X, xp.asarray(rows, device=device), axis=0)
+
+
+def astype(X, dtype):
+    """Convert an array of any namespace, or a sparse matrix, if it must be."""
+    if sp.issparse(X):
+        return X.astype(dtype, copy=False)
+    xp, _, _ = get_namespace_and_device(X)
+    return xp.astype(X, dtype, copy=False)
+
+
+def stack(parts):
+    """Join rows; sparse only if all of them are.
+
+    Parameters
+    ----------
+    parts : list of {array, CSR matrix} of shape (n_rows, n_features)
+
+    Returns
+    -------
+    rows : {array, CSR matrix} of shape (n_samples, n_features)
+    """
     if all(sp.issparse(part) for part in parts):
         return sp.vstack(parts, format="csr")
-    return np.concatenate([p.toarray() if sp.issparse(p) else p for p in parts])
+    parts = [part.toarray() if sp.issparse(part) else part for part in parts]
+    xp, _, _ = get_namespace_and_device(parts[0])
+    return xp.concat(parts)
 
 
 class StreamingHasher(BaseHasher):
@@ -182,13 +235,15 @@ class StreamingHasher(BaseHasher):
     _learned: tuple[str, ...] = ()
 
     @abstractmethod
-    def _learn(self, seen):
+    def _learn(self, seen, data=None):
         """Find the learned attributes.
 
         Parameters
         ----------
         seen : object
             Whatever the subclass keeps of the rows.
+        data : tuple (X, y), default=None
+            What `fit` was given, for callbacks; None in a stream.
 
         Returns
         -------
@@ -196,8 +251,8 @@ class StreamingHasher(BaseHasher):
             Values of some or all attributes named in `_learned`.
         """
 
-    def _learn_now(self, seen):
-        learned = self._learn(seen)
+    def _learn_now(self, seen, data=None):
+        learned = self._learn(seen, data)
         self._forget()
         self.__dict__.update(learned, _seen=seen, _resumed=False)
         return self
@@ -218,8 +273,8 @@ class StreamingHasher(BaseHasher):
             )
         return vars(self).get("_seen")
 
-    def _batches(self, X):
-        batches = super()._batches(X)
+    def _batches(self, X, method):
+        batches = super()._batches(X, method)
         self._learn_if_due()  # here, not in each thread of `encode`
         return batches
 

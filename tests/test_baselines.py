@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from digits_protocol import mean_map
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
-from test_itq import mean_map
 
 from sklhash import PCAHashing, RandomHyperplaneHashing
 

@@ -15,7 +15,14 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import validate_data
 
 import sklhash
-from sklhash import ITQ, PCAHashing, RandomHyperplaneHashing
+from sklhash import (
+    ITQ,
+    DensitySensitiveHashing,
+    PCAHashing,
+    RandomHyperplaneHashing,
+    SpectralHashing,
+    SphericalHashing,
+)
 from sklhash.base import BaseHasher
 from sklhash.testing import HASHER_CHECKS
 
@@ -27,6 +34,12 @@ HASHERS = [
     RandomHyperplaneHashing(n_bits=70, center=False, orthogonal=True, random_state=0),
     PCAHashing(n_bits=12),
     PCAHashing(n_bits=70, rotation="random", random_state=0),
+    SpectralHashing(n_bits=12, random_state=0),
+    SpectralHashing(n_bits=70, range="quantile", max_samples=500, random_state=0),
+    SphericalHashing(n_bits=12, random_state=0),
+    SphericalHashing(n_bits=70, stop="cpp", max_samples=900, random_state=0),
+    DensitySensitiveHashing(n_bits=12, random_state=0),
+    DensitySensitiveHashing(n_bits=70, alpha=1, max_samples=900, random_state=0),
 ]
 
 

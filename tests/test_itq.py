@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from digits_protocol import mean_map
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import svd
 from sklearn.cross_decomposition import CCA
@@ -25,19 +26,6 @@ from sklhash.streaming import Moments, Reservoir
 def projected(digits):
     """Digits on their 16 principal directions."""
     return PCA(16).fit_transform(digits[0])
-
-
-def mean_map(hasher, X, y, n_splits=5):
-    """Mean mAP over stratified splits, a fifth of the rows as queries."""
-    scores = []
-    for seed in range(n_splits):
-        X_gallery, X_query, y_gallery, y_query = train_test_split(
-            X, y, test_size=0.2, stratify=y, random_state=seed
-        )
-        hasher.set_params(random_state=seed)
-        retriever = HammingRetriever(hasher).fit(X_gallery, y_gallery)
-        scores.append(retriever.score(X_query, y_query))
-    return np.mean(scores)
 
 
 @pytest.mark.parametrize(

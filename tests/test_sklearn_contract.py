@@ -17,7 +17,15 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from sklhash import ITQ, HammingRetriever, PCAHashing, RandomHyperplaneHashing
+from sklhash import (
+    ITQ,
+    DensitySensitiveHashing,
+    HammingRetriever,
+    PCAHashing,
+    RandomHyperplaneHashing,
+    SpectralHashing,
+    SphericalHashing,
+)
 
 # Some checks fit two features or ten rows: short codes, few neighbours.
 ESTIMATORS = [
@@ -28,10 +36,17 @@ ESTIMATORS = [
     RandomHyperplaneHashing(n_bits=4, center=False, orthogonal=True),
     PCAHashing(n_bits=1),
     PCAHashing(n_bits=4, rotation="random"),
+    SpectralHashing(n_bits=3),
+    SpectralHashing(n_bits=5, range="quantile", max_samples=8),
+    SphericalHashing(n_bits=2, tol_mean=2, tol_std=2),
+    SphericalHashing(n_bits=5, stop="cpp", tol_mean=2, tol_std=2, max_samples=10),
+    DensitySensitiveHashing(n_bits=2),
+    DensitySensitiveHashing(n_bits=3, alpha=1, n_adjacent=1, max_samples=8),
     HammingRetriever(n_neighbors=3),
     HammingRetriever(n_neighbors=2, mode="connectivity", n_jobs=2),
     HammingRetriever(ITQ(n_bits=4, random_state=0), n_neighbors=3),
     HammingRetriever(ITQ(n_bits=4, projection="cca", random_state=0), n_neighbors=3),
+    HammingRetriever(SpectralHashing(n_bits=4), n_neighbors=3),
     HammingRetriever(
         make_pipeline(StandardScaler(), ITQ(n_bits=4, random_state=0)), n_neighbors=3
     ),
