@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from itertools import repeat
 
 import numpy as np
-from joblib import Parallel, delayed
 from scipy.sparse import issparse
 from sklearn.base import (
     BaseEstimator,
@@ -13,21 +12,13 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_array, check_random_state, gen_batches
+from sklearn.utils import check_random_state
+from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._sklearn import (
-    check_same_namespace,
-    get_namespace_and_device,
-    max_float_dtype,
-    move_to,
-)
+from ._sklearn import check_same_namespace, get_namespace_and_device, move_to
 from .codes import PackedCodes, pack
-
-#: Rows projected at once: the projections of a batch stay in a core's cache.
-BATCH_ROWS = 8192
-
-FLOATS = (np.float64, np.float32)
+from .rows import BATCH_ROWS, Batches, float_dtypes, is_array_api, stack
 
 
 class BaseHasher(
@@ -74,7 +65,7 @@ class BaseHasher(
         projections : ndarray of shape (n_samples, n_bits), dtype float
         """
         batches = self._batches(X, "decision_function")
-        return _concat([self._projections(batch) for batch in batches])
+        return stack([self._projections(batch) for batch in batches])
 
     def transform(self, X):
         """Hash rows to codes, one byte a bit.
@@ -88,7 +79,7 @@ class BaseHasher(
         codes : ndarray of shape (n_samples, n_bits), dtype uint8
             Zeros and ones.
         """
-        return _concat([self._hash(batch) for batch in self._batches(X, "transform")])
+        return stack([self._hash(batch) for batch in self._batches(X, "transform")])
 
     def encode(self, X, *, n_jobs=None):
         """Hash rows to packed codes, in batches of bounded memory.
@@ -230,33 +221,6 @@ class BaseHasher(
         return tags
 
 
-class Batches:
-    """Rows of a matrix, checked and given batch by batch.
-
-    Parameters
-    ----------
-    X : {array, CSR matrix} of shape (n_samples, n_features)
-    """
-
-    def __init__(self, X):
-        self.X = X
-        self.shape = X.shape
-
-    @property
-    def example(self):
-        """No row at all, to remember the rows' namespace and device by."""
-        if issparse(self.X):
-            return np.empty((0, self.shape[1]))
-        xp, _, _ = get_namespace_and_device(self.X)
-        return xp.asarray(self.X[:0, :], copy=True)
-
-    def __iter__(self):
-        dtypes = float_dtypes(self.X)
-        for rows in gen_batches(self.shape[0], BATCH_ROWS):
-            batch = self.X[rows, :]
-            yield check_array(batch, accept_sparse="csr", dtype=dtypes, input_name="X")
-
-
 def quiet(n_iter):
     """Give reports of iterations that nobody reads.
 
@@ -271,24 +235,6 @@ def quiet(n_iter):
     return repeat(lambda *state: False, n_iter)
 
 
-def float_dtypes(X):
-    """Floating dtypes that rows may have, in the namespace and on the device of X."""
-    xp, _, device = get_namespace_and_device(X)
-    if max_float_dtype(xp, device) == xp.float32:
-        return (xp.float32,)
-    return (xp.float64, xp.float32)
-
-
-def _concat(batches):
-    xp, _, _ = get_namespace_and_device(batches[0])
-    return xp.concat(batches)
-
-
 def _is_large_matrix(X):
     is_matrix = issparse(X) or isinstance(X, np.ndarray) or is_array_api(X)
     return is_matrix and X.ndim == 2 and X.shape[0] > BATCH_ROWS
-
-
-def is_array_api(X):
-    """Tell whether X is an array of another namespace, to be left there."""
-    return not isinstance(X, np.ndarray) and get_namespace_and_device(X)[1]

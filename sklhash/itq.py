@@ -16,7 +16,7 @@ from ._sklearn import (
     get_namespace_and_device,
     move_to,
 )
-from .base import is_array_api, quiet
+from .base import quiet
 from .cca import LabelColumns, canonical_directions
 from .codes import MAX_BITS
 from .linear import (
@@ -30,7 +30,8 @@ from .linear import (
     random_rotation,
     wide_principal_directions,
 )
-from .streaming import Moments, Reservoir, StreamingHasher, stack
+from .rows import is_array_api, stack
+from .streaming import Moments, Reservoir, StreamingHasher
 
 
 def learn_rotation(V, R, max_iter, tol=None, reports=None):
@@ -54,13 +55,16 @@ def learn_rotation(V, R, max_iter, tol=None, reports=None):
     errors : ndarray of shape (n_iter,), dtype float64
         ``||B - V R||^2 / (n_samples * n_bits)`` of each iteration; never rises.
     """
-    xp, _, _ = get_namespace_and_device(V)
+    xp, _, device = get_namespace_and_device(V)
+    one = xp.asarray(1, dtype=V.dtype, device=device)
+    n_entries, norm = V.shape[0] * R.shape[1], float(xp.sum(V**2))
     errors = []
     for report in quiet(max_iter) if reports is None else reports:
-        Z = V @ R
-        B = 2 * xp.astype(Z > 0, Z.dtype) - 1  # fix R, update B
-        errors.append(float(xp.mean((B - Z) ** 2)))
-        R = _procrustes(V.T @ B)  # fix B, update R
+        B = xp.where(V @ R > 0, one, -one)  # fix R, update B
+        M = V.T @ B  # (rank, n_bits)
+        # ||B - VR||^2 = ||B||^2 + ||V||^2 - 2 tr(R^T V^T B)
+        errors.append(1 + (norm - 2 * float(xp.sum(M * R))) / n_entries)
+        R = _procrustes(M)  # fix B, update R
         if report(R) or (tol is not None and len(errors) > 1 and _gain(errors) <= tol):
             return R, np.array(errors)
     if tol is not None:

@@ -8,8 +8,8 @@ from sklearn.utils.extmath import svd_flip
 from sklearn.utils.sparsefuncs import min_max_axis
 
 from ._sklearn import get_namespace_and_device, move_to
-from .base import BATCH_ROWS, BaseHasher, float_dtypes
-from .streaming import astype, stack
+from .base import BaseHasher
+from .rows import BATCH_ROWS, astype, float_dtypes, stack
 
 EPS = np.finfo(np.float64).eps
 

@@ -4,10 +4,9 @@ import numpy as np
 from scipy.sparse import issparse
 
 from ._sklearn import Integer, fit_context, get_namespace_and_device, move_to
-from .base import float_dtypes
 from .codes import MAX_BITS
 from .linear import LinearHasher, like, random_rotation
-from .streaming import astype
+from .rows import astype, float_dtypes
 
 
 class RandomHyperplaneHashing(LinearHasher):

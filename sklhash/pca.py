@@ -17,7 +17,8 @@ from .linear import (
     random_rotation,
     wide_principal_directions,
 )
-from .streaming import Moments, StreamingHasher, stack
+from .rows import stack
+from .streaming import Moments, StreamingHasher
 
 
 class PCAHashing(StreamingHasher, LinearHasher):

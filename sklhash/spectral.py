@@ -15,7 +15,8 @@ from .linear import (
     project_in_float64,
     wide_principal_directions,
 )
-from .streaming import Moments, Reservoir, StreamingHasher, stack
+from .rows import stack
+from .streaming import Moments, Reservoir, StreamingHasher
 
 #: Share of the rows that ``range='quantile'`` leaves out at each end.
 TAIL = 0.005
@@ -136,7 +137,7 @@ class SpectralHashing(StreamingHasher):
     >>> X, _ = load_digits(return_X_y=True)
     >>> hasher = SpectralHashing(n_bits=8).fit(X)
     >>> hasher.directions_
-    array([0, 1, 2, 3, 5, 4, 6, 7])
+    array([3, 0, 2, 1, 4, 6, 7, 5])
     """
 
     _parameter_constraints: dict = {

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.utils.extmath import row_norms
 from sklearn.utils.sparsefuncs import min_max_axis
 
 from ._sklearn import (
@@ -18,10 +19,11 @@ from ._sklearn import (
     get_namespace_and_device,
     move_to,
 )
-from .base import float_dtypes, quiet
+from .base import quiet
 from .codes import MAX_BITS
 from .linear import like, project
-from .streaming import Reservoir, StreamingHasher, astype
+from .rows import astype, float_dtypes
+from .streaming import Reservoir, StreamingHasher
 
 
 def balance(X, P):
@@ -395,7 +397,5 @@ def _first_pivots(X, n_bits, size, rng):
 def _squared_norms(X, mean):
     """``||x - mean||^2`` of each row."""
     if issparse(X):
-        squares = X.multiply(X).sum(axis=1)
-        return np.asarray(squares).ravel() - 2 * (X @ mean) + mean @ mean
-    xp, _, _ = get_namespace_and_device(X)
-    return xp.sum((X - astype(mean, X.dtype)) ** 2, axis=1)
+        return row_norms(X, squared=True) - 2 * (X @ mean) + mean @ mean
+    return row_norms(X - astype(mean, X.dtype), squared=True)

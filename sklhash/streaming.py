@@ -10,7 +10,8 @@ from sklearn.utils import gen_batches
 from sklearn.utils.extmath import safe_sparse_dot
 
 from ._sklearn import get_namespace_and_device, move_to
-from .base import BaseHasher, float_dtypes
+from .base import BaseHasher
+from .rows import astype, float_dtypes, stack
 
 #: Numbers held in float64 at once while rows are added up.
 BLOCK_SIZE = 2**22
@@ -195,32 +196,6 @@ def _take(X, rows):
         return X[rows]
     xp, _, device = get_namespace_and_device(X)
     return xp.take(X, xp.asarray(rows, device=device), axis=0)
-
-
-def astype(X, dtype):
-    """Convert an array of any namespace, or a sparse matrix, if it must be."""
-    if sp.issparse(X):
-        return X.astype(dtype, copy=False)
-    xp, _, _ = get_namespace_and_device(X)
-    return xp.astype(X, dtype, copy=False)
-
-
-def stack(parts):
-    """Join rows; sparse only if all of them are.
-
-    Parameters
-    ----------
-    parts : list of {array, CSR matrix} of shape (n_rows, n_features)
-
-    Returns
-    -------
-    rows : {array, CSR matrix} of shape (n_samples, n_features)
-    """
-    if all(sp.issparse(part) for part in parts):
-        return sp.vstack(parts, format="csr")
-    parts = [part.toarray() if sp.issparse(part) else part for part in parts]
-    xp, _, _ = get_namespace_and_device(parts[0])
-    return xp.concat(parts)
 
 
 class StreamingHasher(BaseHasher):

@@ -24,8 +24,8 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 
-from .base import BATCH_ROWS
 from .codes import PackedCodes
+from .rows import BATCH_ROWS
 
 __all__ = ["HASHER_CHECKS"]
 

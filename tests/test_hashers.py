@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -188,3 +189,60 @@ def test_check_catches_its_flaw(check, digits):
     check(Flawed(), *digits)
     with pytest.raises((AssertionError, ValueError)):
         check(Flawed(FLAWS[check.__name__]), *digits)
+
+
+STREAMS = [
+    ITQ(16, max_samples=1000, random_state=0),
+    ITQ(16, max_samples=1000, subsample="all", random_state=0),
+    PCAHashing(16),
+    RandomHyperplaneHashing(16, random_state=0),
+    SpectralHashing(16, max_samples=1000, random_state=0),
+    SphericalHashing(16, max_samples=1000, random_state=0),
+    DensitySensitiveHashing(16, max_samples=1000, random_state=0),
+]
+
+
+@pytest.mark.parametrize("hasher", STREAMS, ids=str)
+def test_fitting_a_mapped_file_takes_little_memory(hasher, tmp_path, rng):
+    """Rows on disk are learned from batch by batch, conversions included."""
+    X = (rng.standard_normal((60_000, 64)) * 20 + 99).astype(np.uint8)
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    tracemalloc.start()
+    hasher = clone(hasher).fit(mapped)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.1 < hasher.encode(mapped).unpack().mean() < 0.9
+    assert peak < 20e6  # 31 MB of the rows in double precision
+
+
+def memory_mapped():
+    """Bytes of files that this process holds in memory."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssFile:"):
+            return 1024 * int(line.split()[1])
+    return 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells")
+def test_pages_of_a_mapped_file_are_let_go(tmp_path, rng):
+    """A file mapped for reading does not pile up in the process's memory."""
+    np.save(tmp_path / "X.npy", rng.standard_normal((200_000, 64)).astype(np.float32))
+    before = memory_mapped()
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    hasher = ITQ(16, max_samples=1000, random_state=0).fit(mapped)
+    codes = hasher.encode(mapped, n_jobs=2)
+    assert memory_mapped() - before < 30e6  # of 51 MB
+    mapped.max()
+    assert memory_mapped() - before > 45e6  # what reading it otherwise does
+    assert hasher.encode(mapped[:5]) == codes[:5]
+
+
+def test_pages_changed_in_memory_are_kept(tmp_path, rng):
+    """A copy-on-write map keeps the changes made to it."""
+    np.save(tmp_path / "X.npy", rng.standard_normal((20_000, 8)))
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="c")
+    mapped[:] = 0
+    mapped[::2] = 1
+    RandomHyperplaneHashing(4, random_state=0).fit(mapped).encode(mapped)
+    assert mapped.sum() == mapped.size / 2

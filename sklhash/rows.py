@@ -1,0 +1,95 @@
+"""Rows of any kind, read in batches: arrays, sparse matrices, mapped files."""
+
+import mmap
+from contextlib import suppress
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils import check_array, gen_batches
+
+from ._sklearn import get_namespace_and_device, max_float_dtype
+
+#: Rows projected at once: the projections of a batch stay in a core's cache.
+BATCH_ROWS = 8192
+
+FLOATS = (np.float64, np.float32)
+
+
+class Batches:
+    """Rows of a matrix, checked and given batch by batch.
+
+    Parameters
+    ----------
+    X : {array, CSR matrix} of shape (n_samples, n_features)
+    """
+
+    def __init__(self, X):
+        self.X = X
+        self.shape = X.shape
+
+    @property
+    def example(self):
+        """No row at all, to remember the rows' namespace and device by."""
+        if sp.issparse(self.X):
+            return np.empty((0, self.shape[1]))
+        xp, _, _ = get_namespace_and_device(self.X)
+        return xp.asarray(self.X[:0, :], copy=True)
+
+    def __iter__(self):
+        dtypes = float_dtypes(self.X)
+        for rows in gen_batches(self.shape[0], BATCH_ROWS):
+            batch = self.X[rows, :]
+            yield check_array(batch, accept_sparse="csr", dtype=dtypes, input_name="X")
+            _release(self.X)
+
+
+def _release(X):
+    """Let go of the pages of a mapped file that have been read.
+
+    They stay in the system's cache, but no longer count as this process's memory.
+    Only files mapped for reading: pages changed in memory would be lost.
+    """
+    if isinstance(X, np.memmap) and X.mode == "r":
+        while isinstance(X, np.ndarray):
+            X = X.base
+        with suppress(AttributeError, ValueError):  # not everywhere; closed by now
+            X.madvise(mmap.MADV_DONTNEED)
+
+
+def float_dtypes(X):
+    """Floating dtypes that rows may have, in the namespace and on the device of X."""
+    xp, _, device = get_namespace_and_device(X)
+    if max_float_dtype(xp, device) == xp.float32:
+        return (xp.float32,)
+    return (xp.float64, xp.float32)
+
+
+def is_array_api(X):
+    """Tell whether X is an array of another namespace, to be left there."""
+    return not isinstance(X, np.ndarray) and get_namespace_and_device(X)[1]
+
+
+def astype(X, dtype):
+    """Convert an array of any namespace, or a sparse matrix, if it must be."""
+    if sp.issparse(X):
+        return X.astype(dtype, copy=False)
+    xp, _, _ = get_namespace_and_device(X)
+    return xp.astype(X, dtype, copy=False)
+
+
+def stack(parts):
+    """Join rows; sparse only if all of them are.
+
+    Parameters
+    ----------
+    parts : list of {array, CSR matrix} of shape (n_rows, n_features)
+
+    Returns
+    -------
+    rows : {array, CSR matrix} of shape (n_samples, n_features)
+    """
+    if all(sp.issparse(part) for part in parts):
+        return sp.vstack(parts, format="csr")
+    parts = [part.toarray() if sp.issparse(part) else part for part in parts]
+    xp, _, _ = get_namespace_and_device(parts[0])
+    return xp.concat(parts)
