@@ -11,6 +11,7 @@ from sklearn.metrics.pairwise import euclidean_distances
 from ._sklearn import Integer, Interval, fit_context
 from .codes import MAX_BITS
 from .linear import project
+from .rows import check_squares
 from .streaming import Reservoir, StreamingHasher
 
 
@@ -307,6 +308,7 @@ class DensitySensitiveHashing(StreamingHasher):
         from sklearn.cluster import KMeans  # a tenth of a second that few users need
 
         self._check_n_rows(X.shape[0])
+        check_squares(X)
         kmeans = KMeans(
             self._n_groups(),
             init="random",
@@ -357,6 +359,7 @@ class _Groups:
     def moved_by(self, X):
         """Let more rows join the groups and pull at their centres."""
         X = X.astype(np.float64)
+        check_squares(X)
         if self.kmeans is None:
             self._start()
         self.kmeans.partial_fit(X)

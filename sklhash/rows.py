@@ -6,6 +6,7 @@ from contextlib import suppress
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_array, gen_batches
+from sklearn.utils.extmath import row_norms
 
 from ._sklearn import get_namespace_and_device, max_float_dtype
 
@@ -67,6 +68,25 @@ def float_dtypes(X):
 def is_array_api(X):
     """Tell whether X is an array of another namespace, to be left there."""
     return not isinstance(X, np.ndarray) and get_namespace_and_device(X)[1]
+
+
+def check_squares(X):
+    """Refuse rows whose squares do not add up to a number of their dtype.
+
+    Parameters
+    ----------
+    X : {array, CSR matrix} of shape (n_samples, n_features), dtype float
+
+    Raises
+    ------
+    ValueError
+    """
+    with np.errstate(over="ignore"):
+        norms = row_norms(X, squared=True)
+        xp, _, _ = get_namespace_and_device(norms)
+        finite = xp.isfinite(xp.sum(norms))
+    if not finite:
+        raise ValueError("X is so large that its squares overflow: scale it down")
 
 
 def astype(X, dtype):

@@ -22,7 +22,7 @@ from ._sklearn import (
 from .base import quiet
 from .codes import MAX_BITS
 from .linear import like, project
-from .rows import astype, float_dtypes
+from .rows import astype, check_squares, float_dtypes
 from .streaming import Reservoir, StreamingHasher
 
 
@@ -366,6 +366,7 @@ class _Seen:
 def _centred_in_float64(X):
     """Subtract the mean, unless that would fill a sparse matrix."""
     X = astype(X, float_dtypes(X)[0])
+    check_squares(X)
     if issparse(X):
         _check_variety(np.array_equal(*min_max_axis(X, axis=0)), X)
         return X, np.zeros(X.shape[1])

@@ -10,10 +10,13 @@ from sklearn.base import clone
 
 from sklhash import (
     ITQ,
+    DensitySensitiveHashing,
     HammingRetriever,
     PackedCodes,
     PCAHashing,
     RandomHyperplaneHashing,
+    SpectralHashing,
+    SphericalHashing,
 )
 
 N, D = 30, 6
@@ -40,6 +43,9 @@ HASHERS = {
     "cca": ITQ(4, projection="cca", random_state=0),
     "lsh": RandomHyperplaneHashing(4, random_state=0),
     "pcah": PCAHashing(4),
+    "sh": SpectralHashing(4, random_state=0),
+    "sph": SphericalHashing(4, tol_mean=2, tol_std=2, random_state=0),
+    "dsh": DensitySensitiveHashing(4, random_state=0),
 }
 RETRIEVERS = {
     "bare": HammingRetriever(n_neighbors=3),

@@ -129,7 +129,7 @@ TOO_FEW = [
         lambda name: unfitted(name).fit(X[:1], y[:1]),
         [
             (name, (name,), r"1 sample\(s\) .*minimum of 2 is required")
-            for name in ("itq", "cca", "pcah")
+            for name in ("itq", "cca", "pcah", "sh", "sph", "dsh")
         ],
     ),
     *cases(
@@ -171,6 +171,9 @@ def constant_rows(name, kinds, message):
 
 @each(
     *constant_rows("itq", CONSTANTS, EQUAL_ROWS),
+    *constant_rows("sh", CONSTANTS, EQUAL_ROWS),
+    *constant_rows("sph", CONSTANTS, r"all \d+ rows of X are equal: no ball"),
+    *constant_rows("dsh", CONSTANTS, r"make only 0 pairs of different centres"),
     *constant_rows("pcah", ("offset", "sparse_offset", "very_wide"), EQUAL_ROWS),
     *constant_rows("cca", ("zeros", "offset", "sparse_offset"), UNCORRELATED),
     *cases(
@@ -184,7 +187,7 @@ def test_constant_rows_are_refused(case):
     case.check()
 
 
-@pytest.mark.parametrize("name", ["itq", "cca", "pcah"])
+@pytest.mark.parametrize("name", ["itq", "cca", "pcah", "sh", "sph", "dsh"])
 def test_squares_that_overflow_are_refused(name):
     """Rows whose squares are no floats are refused, without a warning."""
     with pytest.raises(ValueError, match="X is so large that its squares overflow"):

@@ -1,10 +1,15 @@
 """The two baselines: random hyperplanes and principal components."""
 
+import pickle
+
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from digits_protocol import mean_map
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
 
 from sklhash import PCAHashing, RandomHyperplaneHashing
 
@@ -67,3 +72,41 @@ def test_random_rotation_spreads_the_directions_over_more_bits(digits):
 def test_digits_map_within_reference_band(hasher, expected, band, digits):
     """MAP on the digits is that of an independent implementation."""
     assert abs(mean_map(hasher, *digits) - expected) <= band
+
+
+@pytest.mark.parametrize("form", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize(
+    "hasher",
+    [
+        PCAHashing(12),
+        PCAHashing(70, rotation="random", random_state=0),
+        RandomHyperplaneHashing(12, random_state=0),
+        RandomHyperplaneHashing(70, center=False, orthogonal=True, random_state=0),
+    ],
+    ids=str,
+)
+def test_batches_equal_one_fit(hasher, form, digits):
+    """However the rows are split, the result is that of one fit, before or after it."""
+    X = form(digits[0])
+    whole = clone(hasher).fit(X)
+    stream = clone(hasher)
+    for start, stop in [(0, 1), (1, 500), (500, 1797)]:
+        stream.partial_fit(X[start:stop])
+    resumed = clone(hasher).fit(X[:900]).partial_fit(X[900:])
+    for other in (stream, resumed):
+        assert_allclose(other.mean_, whole.mean_, atol=1e-10)
+        assert_allclose(other.components_, whole.components_, atol=1e-6)
+
+
+def test_streams_end_in_clear_errors(rng):
+    """What a stream cannot do is said by the call that asks for it."""
+    X = rng.randn(20, 3)
+    with pytest.raises(ValueError, match="X has 9000 columns"):
+        PCAHashing(2).partial_fit(np.ones((2, 9000)))
+    with pytest.raises(NotFittedError, match="n_bits=4 is more than the 3 directions"):
+        PCAHashing(4).partial_fit(X).transform(X)
+    hasher = RandomHyperplaneHashing(4, random_state=0).fit(X)
+    with pytest.raises(ValueError, match="X has 2 features, but"):
+        hasher.partial_fit(X[:, :2])
+    assert hasher.n_samples_seen_ == 20
+    assert pickle.loads(pickle.dumps(hasher)).partial_fit(X).n_samples_seen_ == 40
