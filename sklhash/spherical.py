@@ -368,18 +368,21 @@ def _centred_in_float64(X):
     X = astype(X, float_dtypes(X)[0])
     check_squares(X)
     if issparse(X):
-        _check_variety(np.array_equal(*min_max_axis(X, axis=0)), X)
+        _check_variety(X, np.array_equal(*min_max_axis(X, axis=0)))
         return X, np.zeros(X.shape[1])
     xp, _, _ = get_namespace_and_device(X)
-    _check_variety(xp.all(X[:1, :] == X), X)
     mean = xp.mean(X, axis=0)
+    # Tiny rows may differ, but their squares vanish.
+    all_equal = xp.all(X[:1, :] == X) or not xp.any(row_norms(X - mean) > 0)
+    _check_variety(X, all_equal)
     return X - mean, mean
 
 
-def _check_variety(all_equal, X):
+def _check_variety(X, all_equal):
     if all_equal:
         raise ValueError(
-            f"all {X.shape[0]} rows of X are equal: no ball can hold half of them"
+            f"all {X.shape[0]} rows of X are equal, or differ too little for floats: "
+            "no ball can hold half of them"
         )
 
 

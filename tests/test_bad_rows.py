@@ -172,8 +172,13 @@ def constant_rows(name, kinds, message):
 @each(
     *constant_rows("itq", CONSTANTS, EQUAL_ROWS),
     *constant_rows("sh", CONSTANTS, EQUAL_ROWS),
-    *constant_rows("sph", CONSTANTS, r"all \d+ rows of X are equal: no ball"),
+    *constant_rows("sph", CONSTANTS, r"all \d+ rows of X are equal, or"),
     *constant_rows("dsh", CONSTANTS, r"make only 0 pairs of different centres"),
+    *cases(
+        "sph",
+        lambda rows: unfitted("sph").fit(rows),
+        [("tiny", (1e-170 * X,), r"or differ too little for floats")],
+    ),
     *constant_rows("pcah", ("offset", "sparse_offset", "very_wide"), EQUAL_ROWS),
     *constant_rows("cca", ("zeros", "offset", "sparse_offset"), UNCORRELATED),
     *cases(
