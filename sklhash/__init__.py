@@ -1,7 +1,9 @@
 """Learn binary codes and search them, the scikit-learn way."""
 
+from .agh import AnchorGraphHashing
 from .codes import PackedCodes
 from .density_sensitive import DensitySensitiveHashing
+from .isohash import IsotropicHashing
 from .itq import ITQ
 from .lsh import RandomHyperplaneHashing
 from .pca import PCAHashing
@@ -13,8 +15,10 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "ITQ",
+    "AnchorGraphHashing",
     "DensitySensitiveHashing",
     "HammingRetriever",
+    "IsotropicHashing",
     "PCAHashing",
     "PackedCodes",
     "RandomHyperplaneHashing",

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics.pairwise import euclidean_distances
 
 from ._sklearn import Integer, Interval, fit_context
 from .codes import MAX_BITS
 from .linear import project
-from .rows import check_squares
+from .rows import astype, check_squares
 from .streaming import Reservoir, StreamingHasher
 
 
@@ -308,10 +309,12 @@ class DensitySensitiveHashing(StreamingHasher):
         from sklearn.cluster import KMeans  # a tenth of a second that few users need
 
         self._check_n_rows(X.shape[0])
+        X = astype(X, np.float64)
         check_squares(X)
+        start = _random_rows(X, self._n_groups(), np.random.RandomState(seed))
         kmeans = KMeans(
-            self._n_groups(),
-            init="random",
+            len(start),
+            init=start,
             n_init=1,
             max_iter=self.max_iter,
             random_state=seed,
@@ -343,6 +346,18 @@ class DensitySensitiveHashing(StreamingHasher):
     @property
     def _n_features_out(self):
         return len(self.thresholds_)
+
+
+def _random_rows(X, k, rng):
+    """Draw k rows to start from, moved by a millionth of their size.
+
+    A row may be equally far from two of them, as where features are integers. Rounding,
+    which differs between dense and sparse rows, must not decide where it goes.
+    """
+    rows = X[rng.choice(X.shape[0], k, replace=False)]
+    rows = rows.toarray() if issparse(rows) else rows
+    size = np.sqrt(np.mean(rows**2))
+    return rows + 1e-6 * size * rng.standard_normal(rows.shape)
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Iterative quantization: rotate the data so that its signs lose least."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 
 import numpy as np
@@ -20,18 +20,19 @@ from .base import quiet
 from .cca import LabelColumns, canonical_directions
 from .codes import MAX_BITS
 from .linear import (
-    MAX_COVARIANCE_FEATURES,
     LinearHasher,
-    check_covariance_width,
-    check_rank,
     like,
-    principal_directions,
     project_in_float64,
     random_rotation,
-    wide_principal_directions,
 )
-from .rows import is_array_api, stack
-from .streaming import Moments, Reservoir, StreamingHasher
+from .principal import (
+    MAX_COVARIANCE_FEATURES,
+    PrincipalHasher,
+    PrincipalStatistics,
+    check_covariance_width,
+)
+from .rows import Batches, is_array_api
+from .streaming import Moments
 
 
 def learn_rotation(V, R, max_iter, tol=None, reports=None):
@@ -91,7 +92,7 @@ def _gain(errors):
     return (before - after) / before if before > 0 else 0.0
 
 
-class ITQ(StreamingHasher, LinearHasher):
+class ITQ(PrincipalHasher, LinearHasher):
     """Iterative quantization (ITQ), unsupervised or guided by labels.
 
     Rows are projected on their principal directions, or on the directions most
@@ -242,11 +243,9 @@ class ITQ(StreamingHasher, LinearHasher):
             If all rows are equal, or y is missing for ``projection='cca'`` or does not
             correlate with X.
         """
-        rows, seen = self._read(X, reset=True, min_samples=2), _Seen.nothing(self)
+        rows, seen = self._read(X, reset=True, min_samples=2), self._nothing_seen()
         if self.projection == "pca" and rows.shape[1] > MAX_COVARIANCE_FEATURES:
-            whole, rng = stack(list(rows)), np.random.RandomState(seen.rotation_seed)
-            seen.directions = wide_principal_directions(whole, self.n_bits, rng)
-            seen.sample.update(whole)
+            seen.take_wide(rows, self.n_bits)
         else:
             self._add(seen, rows, y)
         return self._learn_now(seen, (X, y))
@@ -284,7 +283,7 @@ class ITQ(StreamingHasher, LinearHasher):
         """
         seen = self._resume()
         rows = self._read(X, reset=seen is None, at_once=True)
-        seen = seen or _Seen.nothing(self)
+        seen = seen or self._nothing_seen()
         for name in ("projection", "subsample"):
             before, now = getattr(seen, name), getattr(self, name)
             if before != now:
@@ -295,33 +294,42 @@ class ITQ(StreamingHasher, LinearHasher):
         self._add(seen, rows, y, classes)
         return self._learn_later(seen)
 
+    def _nothing_seen(self):
+        seen = super()._nothing_seen()
+        settings = self.projection, self.subsample
+        return _Seen(seen.seed, seen.sample, None, None, None, *settings)
+
     def _add(self, seen, rows, y, classes=None):
         """Add rows to what has been seen."""
-        blocks = [rows]
-        if self.projection == "cca" and self.subsample == "all":
+        if self.projection == "cca":
+            self._add_labelled(seen, rows, y, classes)
+        elif self.subsample == "all":
+            seen.sample.add(rows)
+        else:
+            seen.add(rows)
+
+    def _add_labelled(self, seen, rows, y, classes):
+        """Add rows side by side with the columns of their labels."""
+        if self.subsample == "all":
             raise ValueError(
                 "subsample='all' goes with projection='pca' only: canonical directions "
                 "are learned on all rows and labels; use subsample='rotation'"
             )
-        if self.projection == "cca":
-            y = move_to(y, xp=np, device="cpu") if is_array_api(y) else y
-            blocks.append(seen.labels.indicator(y, classes))
-            check_consistent_length(*blocks)
-        what = "X has" if len(blocks) == 1 else "X and the labels together have"
-        check_covariance_width(sum(block.shape[1] for block in blocks), what)
-        start = 0
+        y = move_to(y, xp=np, device="cpu") if is_array_api(y) else y
+        Y = seen.labels.indicator(y, classes)
+        check_consistent_length(rows, Y)
+        width = rows.shape[1] + Y.shape[1]
+        check_covariance_width(width, "X and the labels together have")
+        start, seen.moments = 0, seen.moments or Moments()
         for X in rows:
-            columns = [X, *(Y[start : start + X.shape[0]] for Y in blocks[1:])]
-            if self.subsample == "rotation":
-                seen.moments.update(*columns)
+            seen.moments.update(X, Y[start : start + X.shape[0]])
             seen.sample.update(X)
             start += X.shape[0]
 
     def _learn(self, seen, data=None):
         """Learn the projection, then the rotation, and fold both into one."""
         mean, W, correlations = self._directions(seen)
-        check_rank(W)
-        rng = np.random.RandomState(seen.rotation_seed)
+        rng = np.random.RandomState(seen.seed)
         R = random_rotation(len(W), self.n_bits, rng)
         mean, W, R = like(seen.sample.rows, mean, W, R)
         V = project_in_float64(seen.sample.rows, mean, W)  # (n_samples, rank)
@@ -339,24 +347,26 @@ class ITQ(StreamingHasher, LinearHasher):
 
     def _directions(self, seen):
         """Mean of the rows, directions to project them on, and their correlations."""
-        if seen.directions is not None:
-            return *seen.directions, None
-        moments = seen.moments
-        if self.subsample == "all":
-            moments = Moments()
-            moments.update(seen.sample.rows)
+        if seen.projection == "cca":
+            return self._canonical_directions(seen.moments)
+        if seen.subsample == "all":
+            rows = Batches(seen.sample.rows)
+            seen = PrincipalStatistics(seen.seed)
+            seen.add(rows)
+        mean, W, _ = seen.principal_directions(self.n_bits)
+        return mean, W, None
+
+    def _canonical_directions(self, moments):
         if moments.n_samples < 2:
-            raise ValueError("ITQ needs 2 rows or more; partial_fit has seen 1 row")
-        d, mean = self.n_features_in_, moments.mean
-        if seen.projection == "pca":
-            return mean, principal_directions(moments, self.n_bits), None
+            raise ValueError("2 rows or more are needed; so far there is 1")
+        d = self.n_features_in_
         W, correlations = canonical_directions(moments, d, self.n_bits, self.reg)
         if len(W) == 0:
             raise ValueError(
                 "X and y are uncorrelated: all rows or all labels are equal, or X is "
                 f"so small that reg={self.reg} drowns it (standardize X)"
             )
-        return mean[:d], W, correlations
+        return moments.mean[:d], W, correlations
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -365,20 +375,9 @@ class ITQ(StreamingHasher, LinearHasher):
 
 
 @dataclass
-class _Seen:
-    """What ITQ keeps of the rows seen so far."""
+class _Seen(PrincipalStatistics):
+    """What ITQ keeps of the rows seen so far, and of their labels."""
 
-    projection: str
-    subsample: str
-    moments: Moments  # of the rows, and their label columns for CCA
-    sample: Reservoir
-    rotation_seed: int
-    labels: LabelColumns
-    directions: tuple | None = None  # of rows too wide for moments
-
-    @classmethod
-    def nothing(cls, itq):
-        seeds = itq._check_random_state().randint(2**31 - 1, size=2)
-        sample = Reservoir(itq.max_samples, np.random.RandomState(seeds[0]))
-        settings = itq.projection, itq.subsample
-        return cls(*settings, Moments(), sample, seeds[1], LabelColumns())
+    projection: str = "pca"
+    subsample: str = "rotation"
+    labels: LabelColumns = field(default_factory=LabelColumns)

@@ -1,27 +1,14 @@
 """Principal hyperplanes, plain or randomly rotated."""
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 
-from ._sklearn import Integer, StrOptions, fit_context
+from ._sklearn import Integer, StrOptions
 from .codes import MAX_BITS
-from .linear import (
-    MAX_COVARIANCE_FEATURES,
-    LinearHasher,
-    check_covariance_width,
-    check_rank,
-    like,
-    principal_directions,
-    random_rotation,
-    wide_principal_directions,
-)
-from .rows import stack
-from .streaming import Moments, StreamingHasher
+from .linear import LinearHasher, like, random_rotation
+from .principal import PrincipalHasher
 
 
-class PCAHashing(StreamingHasher, LinearHasher):
+class PCAHashing(PrincipalHasher, LinearHasher):
     """Hash by the signs of the principal components (PCAH, PCA-RR).
 
     Plain principal components carry very different variances, so later bits are
@@ -83,76 +70,9 @@ class PCAHashing(StreamingHasher, LinearHasher):
         self.rotation = rotation
         self.random_state = random_state
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
-        """Learn the principal directions.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : Ignored
-            For scikit-learn's conventions.
-
-        Returns
-        -------
-        self : object
-
-        Raises
-        ------
-        ValueError
-            If all rows are equal, or, without `rotation`, if the rows vary in fewer
-            than `n_bits` directions.
-        """
-        rows, seen = self._read(X, reset=True, min_samples=2), self._nothing_seen()
-        seen.example = rows.example
-        if rows.shape[1] > MAX_COVARIANCE_FEATURES:
-            rng, whole = np.random.RandomState(seen.seed), stack(list(rows))
-            seen.directions = wide_principal_directions(whole, self.n_bits, rng)
-        else:
-            seen.moments.add(rows)
-        return self._learn_now(seen)
-
-    @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None):
-        """Add rows to those learned from.
-
-        However the rows are split, the result is that of one `fit` on all of them, up
-        to rounding. Codes encoded before do not compare with codes encoded after.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            At most 8,192 features.
-        y : Ignored
-            For scikit-learn's conventions.
-
-        Returns
-        -------
-        self : object
-
-        Raises
-        ------
-        ValueError
-            If the hasher was fitted by `fit` and has been pickled since.
-        """
-        seen = self._resume()
-        rows = self._read(X, reset=seen is None, at_once=True)
-        seen = seen or self._nothing_seen()
-        check_covariance_width(rows.shape[1])
-        seen.example = rows.example
-        seen.moments.add(rows)
-        return self._learn_later(seen)
-
-    def _nothing_seen(self):
-        return _Seen(Moments(), self._check_random_state().randint(2**31 - 1))
-
     def _learn(self, seen, data=None):
         """Find the principal directions, and rotate them."""
-        mean, W = seen.directions or (
-            seen.moments.mean,
-            principal_directions(seen.moments, self.n_bits),
-        )
-        check_rank(W)
+        mean, W, _ = seen.principal_directions(self.n_bits)
         if self.rotation == "random":
             rng = np.random.RandomState(seen.seed)
             W = random_rotation(len(W), self.n_bits, rng).T @ W
@@ -162,13 +82,3 @@ class PCAHashing(StreamingHasher, LinearHasher):
                 f"varies: use n_bits<={len(W)}, or rotation='random'"
             )
         return dict(zip(self._learned, like(seen.example, mean, W), strict=True))
-
-
-@dataclass
-class _Seen:
-    """What PCAHashing keeps of the rows seen so far."""
-
-    moments: Moments
-    seed: int
-    example: Any = None
-    directions: tuple | None = None  # of rows too wide for moments

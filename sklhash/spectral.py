@@ -1,22 +1,11 @@
 """Spectral hashing: thresholded eigenfunctions along the principal directions."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from ._sklearn import Integer, StrOptions, fit_context
+from ._sklearn import Integer, StrOptions
 from .codes import MAX_BITS
-from .linear import (
-    MAX_COVARIANCE_FEATURES,
-    check_covariance_width,
-    check_rank,
-    principal_directions,
-    project,
-    project_in_float64,
-    wide_principal_directions,
-)
-from .rows import stack
-from .streaming import Moments, Reservoir, StreamingHasher
+from .linear import project, project_in_float64
+from .principal import PrincipalHasher
 
 #: Share of the rows that ``range='quantile'`` leaves out at each end.
 TAIL = 0.005
@@ -72,7 +61,7 @@ def eigenfunctions(V, lower, ranges, directions, modes, clip=False):
     return np.cos(modes * np.pi * position)
 
 
-class SpectralHashing(StreamingHasher):
+class SpectralHashing(PrincipalHasher):
     """Spectral hashing (SH).
 
     If the data filled a box along their principal directions, the best balanced and
@@ -163,82 +152,18 @@ class SpectralHashing(StreamingHasher):
         self.max_samples = max_samples
         self.random_state = random_state
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
-        """Learn directions and ranges; reads X twice.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : Ignored
-            For scikit-learn's conventions.
-
-        Returns
-        -------
-        self : object
-
-        Raises
-        ------
-        ValueError
-            If all rows are equal, or with ``range='quantile'`` nearly all.
-        """
-        rows, seen = self._read(X, reset=True, min_samples=2), _Seen.nothing(self)
-        if rows.shape[1] > MAX_COVARIANCE_FEATURES:
-            rng, whole = np.random.RandomState(seen.seed), stack(list(rows))
-            seen.directions = wide_principal_directions(whole, self.n_bits, rng)
-            seen.sample.update(whole)
-        else:
-            seen.add(rows)
-        return self._learn_now(seen, rows)
-
-    @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None):
-        """Add rows to those learned from.
-
-        The directions are those of one `fit` on all rows, up to rounding; the ranges
-        are taken over the sample.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            At most 8,192 features.
-        y : Ignored
-            For scikit-learn's conventions.
-
-        Returns
-        -------
-        self : object
-
-        Raises
-        ------
-        ValueError
-            If the hasher was fitted by `fit` and has been pickled since.
-        """
-        seen = self._resume()
-        rows = self._read(X, reset=seen is None, at_once=True)
-        check_covariance_width(rows.shape[1])
-        seen = seen or _Seen.nothing(self)
-        seen.add(rows)
-        return self._learn_later(seen)
-
-    def _learn(self, seen, rows=None):
+    def _learn(self, seen, data=None):
         """Find the box around the projected rows, and its slowest eigenfunctions."""
-        mean, W = seen.directions or (
-            seen.moments.mean,
-            principal_directions(seen.moments, self.n_bits),
-        )
-        check_rank(W)
+        mean, W, _ = seen.principal_directions(self.n_bits)
         if self.range == "quantile":
             V = project_in_float64(seen.sample.rows, mean, W)
             a, b = np.quantile(V, (TAIL, 1 - TAIL), axis=0)
+        elif data is None:  # a stream: the rows have gone
+            a, b = _extent([seen.sample.rows], mean, W)
         else:
-            a, b = _extent([seen.sample.rows] if rows is None else rows, mean, W)
+            a, b = _extent(self._read(data[0], reset=False), mean, W)
         if not np.any(b > a):
-            raise ValueError(
-                "99 % of the rows of X are equal: use range='minmax'"
-                if self.range == "quantile"
-                else "all rows of X are equal: there is no direction to hash by"
-            )
+            raise ValueError("99 % of the rows of X are equal: use range='minmax'")
         learned = mean, W, a, b - a, *smallest_modes(b - a, self.n_bits)
         return dict(zip(self._learned, learned, strict=True))
 
@@ -256,27 +181,6 @@ class SpectralHashing(StreamingHasher):
     @property
     def _n_features_out(self):
         return len(self.modes_)
-
-
-@dataclass
-class _Seen:
-    """What SpectralHashing keeps of the rows seen so far."""
-
-    moments: Moments
-    sample: Reservoir
-    seed: int
-    directions: tuple | None = None  # of rows too wide for moments
-
-    @classmethod
-    def nothing(cls, hasher):
-        seeds = hasher._check_random_state().randint(2**31 - 1, size=2)
-        sample = Reservoir(hasher.max_samples, np.random.RandomState(seeds[0]))
-        return cls(Moments(), sample, seeds[1])
-
-    def add(self, rows):
-        for X in rows:
-            self.moments.update(X)
-            self.sample.update(X)
 
 
 def _extent(batches, mean, W):

@@ -10,8 +10,10 @@ from sklearn.base import clone
 
 from sklhash import (
     ITQ,
+    AnchorGraphHashing,
     DensitySensitiveHashing,
     HammingRetriever,
+    IsotropicHashing,
     PackedCodes,
     PCAHashing,
     RandomHyperplaneHashing,
@@ -46,6 +48,8 @@ HASHERS = {
     "sh": SpectralHashing(4, random_state=0),
     "sph": SphericalHashing(4, tol_mean=2, tol_std=2, random_state=0),
     "dsh": DensitySensitiveHashing(4, random_state=0),
+    "isohash": IsotropicHashing(4, random_state=0),
+    "agh": AnchorGraphHashing(4, n_anchors=10, random_state=0),
 }
 RETRIEVERS = {
     "bare": HammingRetriever(n_neighbors=3),

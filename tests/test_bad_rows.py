@@ -129,13 +129,13 @@ TOO_FEW = [
         lambda name: unfitted(name).fit(X[:1], y[:1]),
         [
             (name, (name,), r"1 sample\(s\) .*minimum of 2 is required")
-            for name in ("itq", "cca", "pcah", "sh", "sph", "dsh")
+            for name in ("itq", "cca", "pcah", "sh", "sph", "dsh", "isohash", "agh")
         ],
     ),
     *cases(
         "one_row_in_all",
         lambda: ITQ(4).partial_fit(X[:1]).transform(X),
-        [("itq", (), r"needs 2 rows or more; partial_fit has seen 1 row")],
+        [("itq", (), r"2 rows or more are needed; so far there is 1")],
     ),
 ]
 
@@ -172,6 +172,8 @@ def constant_rows(name, kinds, message):
 @each(
     *constant_rows("itq", CONSTANTS, EQUAL_ROWS),
     *constant_rows("sh", CONSTANTS, EQUAL_ROWS),
+    *constant_rows("isohash", CONSTANTS, EQUAL_ROWS),
+    *constant_rows("agh", CONSTANTS, EQUAL_ROWS),
     *constant_rows("sph", CONSTANTS, r"all \d+ rows of X are equal, or"),
     *constant_rows("dsh", CONSTANTS, r"make only 0 pairs of different centres"),
     *cases(

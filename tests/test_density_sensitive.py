@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from digits_protocol import mean_map
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
 
 from sklhash import DensitySensitiveHashing
 from sklhash.density_sensitive import (
@@ -95,6 +96,16 @@ def test_neighbourhoods_grow_until_there_are_enough():
 
 def squared_distances(centers):
     return ((centers[:, None] - centers) ** 2).sum(axis=2)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_rounding_decides_nothing(seed, digits):
+    """Integer rows, equally far from several centres, hash alike in every form."""
+    X, _ = digits
+    codes = DensitySensitiveHashing(32, random_state=seed).fit(X).transform(X)
+    for rows in (csr_array(X), X.astype(np.float32), np.asfortranarray(X)):
+        hasher = DensitySensitiveHashing(32, random_state=seed).fit(rows)
+        assert np.mean(hasher.transform(rows) != codes) < 1e-3
 
 
 def test_ties_go_to_the_smaller_distance():

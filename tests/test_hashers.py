@@ -18,7 +18,9 @@ from sklearn.utils.validation import validate_data
 import sklhash
 from sklhash import (
     ITQ,
+    AnchorGraphHashing,
     DensitySensitiveHashing,
+    IsotropicHashing,
     PCAHashing,
     RandomHyperplaneHashing,
     SpectralHashing,
@@ -41,6 +43,9 @@ HASHERS = [
     SphericalHashing(n_bits=70, stop="cpp", max_samples=900, random_state=0),
     DensitySensitiveHashing(n_bits=12, random_state=0),
     DensitySensitiveHashing(n_bits=70, alpha=1, max_samples=900, random_state=0),
+    IsotropicHashing(n_bits=12, random_state=0),
+    AnchorGraphHashing(n_bits=12, n_anchors=60, random_state=0),
+    AnchorGraphHashing(n_bits=41, n_anchors=60, n_layers=1, random_state=0),
 ]
 
 
@@ -195,6 +200,8 @@ STREAMS = [
     ITQ(16, max_samples=1000, random_state=0),
     ITQ(16, max_samples=1000, subsample="all", random_state=0),
     PCAHashing(16),
+    IsotropicHashing(16, random_state=0),
+    AnchorGraphHashing(16, n_anchors=50, max_samples=1000, random_state=0),
     RandomHyperplaneHashing(16, random_state=0),
     SpectralHashing(16, max_samples=1000, random_state=0),
     SphericalHashing(16, max_samples=1000, random_state=0),

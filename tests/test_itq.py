@@ -18,7 +18,8 @@ from sklearn.preprocessing import OneHotEncoder
 from sklhash import ITQ, HammingRetriever, PCAHashing
 from sklhash.cca import canonical_directions
 from sklhash.itq import learn_rotation
-from sklhash.linear import MAX_COVARIANCE_FEATURES, random_rotation
+from sklhash.linear import random_rotation
+from sklhash.principal import MAX_COVARIANCE_FEATURES
 from sklhash.streaming import Moments, Reservoir
 
 

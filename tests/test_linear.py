@@ -5,7 +5,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from sklhash import ITQ, PCAHashing, RandomHyperplaneHashing
-from sklhash.linear import principal_directions, project, random_rotation
+from sklhash.linear import project, random_rotation
+from sklhash.principal import principal_directions
 from sklhash.streaming import Moments
 
 
@@ -22,7 +23,9 @@ def test_noise_is_no_direction(rng):
     X = rng.randn(5000, 5) @ rng.randn(5, 40) + 10
     moments = Moments()
     moments.update(X)
-    assert principal_directions(moments, 40).shape == (5, 40)
+    components, variances = principal_directions(moments, 40)
+    assert components.shape == (5, 40)
+    assert_allclose(variances, np.var(X @ components.T, axis=0, ddof=1))
     with pytest.raises(ValueError, match="5 directions in which X varies"):
         PCAHashing(6).fit(X)
 

@@ -19,8 +19,10 @@ from sklearn.utils.estimator_checks import (
 
 from sklhash import (
     ITQ,
+    AnchorGraphHashing,
     DensitySensitiveHashing,
     HammingRetriever,
+    IsotropicHashing,
     PCAHashing,
     RandomHyperplaneHashing,
     SpectralHashing,
@@ -42,6 +44,10 @@ ESTIMATORS = [
     SphericalHashing(n_bits=5, stop="cpp", tol_mean=2, tol_std=2, max_samples=10),
     DensitySensitiveHashing(n_bits=2),
     DensitySensitiveHashing(n_bits=3, alpha=1, n_adjacent=1, max_samples=8),
+    IsotropicHashing(n_bits=1),
+    IsotropicHashing(n_bits=2),
+    AnchorGraphHashing(n_bits=2, n_anchors=5),
+    AnchorGraphHashing(n_bits=3, n_anchors=8, n_neighbors=2, n_layers=1),
     HammingRetriever(n_neighbors=3),
     HammingRetriever(n_neighbors=2, mode="connectivity", n_jobs=2),
     HammingRetriever(ITQ(n_bits=4, random_state=0), n_neighbors=3),
