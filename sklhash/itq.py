@@ -73,7 +73,7 @@ def learn_rotation(V, R, max_iter, tol=None, reports=None):
             f"ITQ stopped at max_iter={max_iter} before the gain of an iteration fell "
             f"to tol={tol}: raise max_iter or tol",
             ConvergenceWarning,
-            stacklevel=6,  # the caller of `fit`
+            stacklevel=7,  # the caller of `fit`
         )
     return R, np.array(errors)
 

@@ -138,7 +138,7 @@ def learn_balls(X, P, *, tol_mean, tol_std, stop="paper", max_iter=100, reports=
         f"(tol_std={tol_std}) of n/4: the codes are usable, but less balanced than "
         "asked for. Rows that are few, discrete or of few features may never get there",
         ConvergenceWarning,
-        stacklevel=6,  # the caller of `fit`
+        stacklevel=7,  # the caller of `fit`
     )
     return P, radii, np.array(errors)
 

@@ -174,8 +174,9 @@ def test_tolerance_stops_early_and_warns_when_missed(digits):
     X, _ = digits
     itq = ITQ(16, tol=1e-3, random_state=0).fit(X)
     assert itq.n_iter_ == len(itq.quantization_error_) < 50
-    with pytest.warns(ConvergenceWarning, match="raise max_iter or tol"):
+    with pytest.warns(ConvergenceWarning, match="raise max_iter or tol") as record:
         ITQ(16, tol=0, max_iter=3, random_state=0).fit(X)
+    assert record[0].filename == __file__
 
 
 def test_max_samples_bounds_the_rotation_sample_only(digits):

@@ -80,8 +80,9 @@ def test_few_dimensions_stall_and_warn(rng):
     """In eight dimensions the overlaps stay uneven, which is said, and codes made."""
     X = rng.randn(2000, 8)
     hasher = SphericalHashing(16, random_state=0)
-    with pytest.warns(ConvergenceWarning, match=r"deviate by 0\.1\d .*n/4"):
+    with pytest.warns(ConvergenceWarning, match=r"deviate by 0\.1\d .*n/4") as record:
         hasher.fit(X)
+    assert record[0].filename == __file__
     assert hasher.n_iter_ == 100
     assert 0.11 < hasher.overlap_errors_[-1, 0] < 0.14
     assert_allclose(hasher.transform(X).mean(axis=0), 0.5)
