@@ -5,9 +5,11 @@ from .codes import PackedCodes
 from .density_sensitive import DensitySensitiveHashing
 from .isohash import IsotropicHashing
 from .itq import ITQ
+from .ksh import KernelSupervisedHashing
 from .lsh import RandomHyperplaneHashing
 from .pca import PCAHashing
 from .retrieval import HammingRetriever
+from .sdh import SupervisedDiscreteHashing
 from .spectral import SpectralHashing
 from .spherical import SphericalHashing
 
@@ -19,9 +21,11 @@ __all__ = [
     "DensitySensitiveHashing",
     "HammingRetriever",
     "IsotropicHashing",
+    "KernelSupervisedHashing",
     "PCAHashing",
     "PackedCodes",
     "RandomHyperplaneHashing",
     "SpectralHashing",
     "SphericalHashing",
+    "SupervisedDiscreteHashing",
 ]

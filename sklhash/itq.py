@@ -32,7 +32,6 @@ from .principal import (
     check_covariance_width,
 )
 from .rows import Batches, is_array_api
-from .streaming import Moments
 
 
 def learn_rotation(V, R, max_iter, tol=None, reports=None):
@@ -296,8 +295,12 @@ class ITQ(PrincipalHasher, LinearHasher):
 
     def _nothing_seen(self):
         seen = super()._nothing_seen()
-        settings = self.projection, self.subsample
-        return _Seen(seen.seed, seen.sample, None, None, None, *settings)
+        return _Seen(
+            seen.seed,
+            seen.sample,
+            projection=self.projection,
+            subsample=self.subsample,
+        )
 
     def _add(self, seen, rows, y, classes=None):
         """Add rows to what has been seen."""
@@ -320,7 +323,7 @@ class ITQ(PrincipalHasher, LinearHasher):
         check_consistent_length(rows, Y)
         width = rows.shape[1] + Y.shape[1]
         check_covariance_width(width, "X and the labels together have")
-        start, seen.moments = 0, seen.moments or Moments()
+        start = 0
         for X in rows:
             seen.moments.update(X, Y[start : start + X.shape[0]])
             seen.sample.update(X)

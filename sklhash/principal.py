@@ -1,6 +1,6 @@
 """Principal directions of rows that come in batches, and hashers that begin there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -119,7 +119,7 @@ class PrincipalStatistics:
 
     seed: int
     sample: Reservoir | None = None
-    moments: Moments | None = None
+    moments: Moments = field(default_factory=Moments)
     example: Any = None  # no rows, of the kind that the rows are
     directions: tuple | None = None  # of rows too wide for moments
 
@@ -133,7 +133,6 @@ class PrincipalStatistics:
         """
         check_covariance_width(rows.shape[1])
         self.example = rows.example
-        self.moments = self.moments or Moments()
         for X in rows:
             self.moments.update(X)
             if self.sample is not None:
@@ -175,8 +174,8 @@ class PrincipalStatistics:
         if self.directions is None:
             if self.moments.n_samples < 2:
                 raise ValueError("2 rows or more are needed; so far there is 1")
-            components = principal_directions(self.moments, n_components)
-            mean, W, variances = self.moments.mean, *components
+            W, variances = principal_directions(self.moments, n_components)
+            mean = self.moments.mean
         else:
             mean, W, variances = self.directions
         if len(W) == 0:

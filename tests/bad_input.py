@@ -14,11 +14,13 @@ from sklhash import (
     DensitySensitiveHashing,
     HammingRetriever,
     IsotropicHashing,
+    KernelSupervisedHashing,
     PackedCodes,
     PCAHashing,
     RandomHyperplaneHashing,
     SpectralHashing,
     SphericalHashing,
+    SupervisedDiscreteHashing,
 )
 
 N, D = 30, 6
@@ -50,6 +52,8 @@ HASHERS = {
     "dsh": DensitySensitiveHashing(4, random_state=0),
     "isohash": IsotropicHashing(4, random_state=0),
     "agh": AnchorGraphHashing(4, n_anchors=10, random_state=0),
+    "ksh": KernelSupervisedHashing(4, random_state=0),
+    "sdh": SupervisedDiscreteHashing(4, random_state=0),
 }
 RETRIEVERS = {
     "bare": HammingRetriever(n_neighbors=3),

@@ -18,6 +18,7 @@ from sklearn.utils import get_tags
 from sklhash import (
     ITQ,
     HammingRetriever,
+    IsotropicHashing,
     PCAHashing,
     RandomHyperplaneHashing,
     SpectralHashing,
@@ -39,6 +40,7 @@ HASHERS = [
     RandomHyperplaneHashing(70, center=False, orthogonal=True, random_state=0),
     SphericalHashing(16, random_state=0),
     SphericalHashing(16, stop="cpp", max_samples=900, random_state=0),
+    IsotropicHashing(16, random_state=0),
 ]
 NAMESPACES = [
     pytest.param(lambda X: array_api_strict.asarray(X), id="strict"),

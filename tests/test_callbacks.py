@@ -11,12 +11,20 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklhash import ITQ, HammingRetriever, SphericalHashing
+from sklhash import (
+    ITQ,
+    HammingRetriever,
+    IsotropicHashing,
+    SphericalHashing,
+    SupervisedDiscreteHashing,
+)
 from sklhash.metrics import RetrievalScorer, map_scorer
 
 ITERATIVE = [
     ITQ(8, max_iter=6, random_state=0),
     SphericalHashing(8, tol_mean=2, tol_std=2, random_state=0),
+    IsotropicHashing(8, random_state=0),
+    SupervisedDiscreteHashing(8, n_anchors=100, random_state=0),
 ]
 
 
@@ -48,7 +56,7 @@ class Recorder:
 def test_each_iteration_begins_and_ends(hasher, digits):
     """Hooks come in pairs, one an iteration, inside those of `fit`."""
     recorder = Recorder()
-    hasher = clone(hasher).set_callbacks(recorder).fit(digits[0])
+    hasher = clone(hasher).set_callbacks(recorder).fit(*digits)
     inside = [
         (when, "iteration", i)
         for i in range(hasher.n_iter_)
@@ -62,21 +70,21 @@ def test_each_iteration_begins_and_ends(hasher, digits):
 @pytest.mark.parametrize("hasher", ITERATIVE, ids=str)
 def test_callbacks_change_nothing(hasher, digits):
     """Codes are the same; the last iteration's hasher is the fitted one."""
-    X, _ = digits
+    X, y = digits
     recorder = Recorder()
-    watched = clone(hasher).set_callbacks(recorder).fit(X)
-    assert watched.encode(X) == clone(hasher).fit(X).encode(X) == recorder.codes
+    watched = clone(hasher).set_callbacks(recorder).fit(X, y)
+    assert watched.encode(X) == clone(hasher).fit(X, y).encode(X) == recorder.codes
 
 
 @pytest.mark.parametrize("hasher", ITERATIVE, ids=str)
 def test_a_callback_can_stop_the_loop(hasher, digits):
     """After a hook that returns True no iteration follows, and nothing warns."""
-    X, _ = digits
+    X, y = digits
     params = {"max_iter": 9}
     if isinstance(hasher, SphericalHashing):
         params |= {"tol_mean": 0, "tol_std": 0}
-    stopped = clone(hasher).set_params(**params).set_callbacks(Recorder(stop_at=2))
-    assert stopped.fit(X).n_iter_ == 3
+    stopped = clone(hasher).set_params(**params).set_callbacks(Recorder(stop_at=1))
+    assert stopped.fit(X, y).n_iter_ == 2
     assert stopped.transform(X).shape == (len(X), 8)
 
 

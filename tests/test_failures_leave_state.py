@@ -53,7 +53,18 @@ FAILURES = [
     ],
     *[
         (name, "fit", {"equal_rows": EQUAL})
-        for name in ("itq", "cca", "sh", "sph", "dsh", "isohash", "agh", "hashed")
+        for name in (
+            "itq",
+            "cca",
+            "sh",
+            "sph",
+            "dsh",
+            "isohash",
+            "agh",
+            "ksh",
+            "sdh",
+            "hashed",
+        )
     ],
     *[
         (name, "partial_fit", {"nan": NAN, "width": NARROW})

@@ -21,10 +21,12 @@ from sklhash import (
     AnchorGraphHashing,
     DensitySensitiveHashing,
     IsotropicHashing,
+    KernelSupervisedHashing,
     PCAHashing,
     RandomHyperplaneHashing,
     SpectralHashing,
     SphericalHashing,
+    SupervisedDiscreteHashing,
 )
 from sklhash.base import BaseHasher
 from sklhash.testing import HASHER_CHECKS
@@ -46,6 +48,10 @@ HASHERS = [
     IsotropicHashing(n_bits=12, random_state=0),
     AnchorGraphHashing(n_bits=12, n_anchors=60, random_state=0),
     AnchorGraphHashing(n_bits=41, n_anchors=60, n_layers=1, random_state=0),
+    KernelSupervisedHashing(n_bits=12, n_anchors=100, max_samples=500, random_state=0),
+    KernelSupervisedHashing(n_bits=33, n_anchors=50, max_samples=300, random_state=0),
+    SupervisedDiscreteHashing(n_bits=12, n_anchors=200, random_state=0),
+    SupervisedDiscreteHashing(n_bits=33, n_anchors=100, max_iter=2, random_state=0),
 ]
 
 

@@ -23,10 +23,12 @@ from sklhash import (
     DensitySensitiveHashing,
     HammingRetriever,
     IsotropicHashing,
+    KernelSupervisedHashing,
     PCAHashing,
     RandomHyperplaneHashing,
     SpectralHashing,
     SphericalHashing,
+    SupervisedDiscreteHashing,
 )
 
 # Some checks fit two features or ten rows: short codes, few neighbours.
@@ -48,6 +50,10 @@ ESTIMATORS = [
     IsotropicHashing(n_bits=2),
     AnchorGraphHashing(n_bits=2, n_anchors=5),
     AnchorGraphHashing(n_bits=3, n_anchors=8, n_neighbors=2, n_layers=1),
+    KernelSupervisedHashing(n_bits=2),
+    KernelSupervisedHashing(n_bits=5, n_anchors=6, max_samples=15, gamma=0.1, tol=1e-3),
+    SupervisedDiscreteHashing(n_bits=2),
+    SupervisedDiscreteHashing(n_bits=5, n_anchors=6, max_iter=20, gamma=0.1),
     HammingRetriever(n_neighbors=3),
     HammingRetriever(n_neighbors=2, mode="connectivity", n_jobs=2),
     HammingRetriever(ITQ(n_bits=4, random_state=0), n_neighbors=3),
