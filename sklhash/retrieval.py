@@ -1,7 +1,7 @@
 """Exact neighbours in Hamming space as a scikit-learn estimator."""
 
 import itertools
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
@@ -11,6 +11,7 @@ from sklearn.base import (
     TransformerMixin,
     clone,
 )
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import gen_batches, get_tags
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
@@ -23,21 +24,34 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from ._sklearn import HasMethods, Integer, StrOptions, fit_context, raise_for_params
+from ._sklearn import (
+    HasMethods,
+    Integer,
+    Interval,
+    InvalidParameterError,
+    StrOptions,
+    fit_context,
+    raise_for_params,
+)
 from .codes import PackedCodes
 from .encoding import encode_with
-from .hamming import top_k, within_radius
+from .hamming import METRICS, top_k, within_radius
 from .metrics import RetrievalScorer
 from .metrics.labels import check_labels, join_labels
 
 #: Votes, queries times classes, that `predict` counts at once.
 BLOCK_VOTES = 2**20
+#: Radii: of Hamming distances, and of others.
+WHOLE, REAL = Integer(0, None), Interval(Real, 0, None, closed="left")
 
 
 class HammingRetriever(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
-    """Search a gallery of binary codes, exactly, in bits.
+    """Search a gallery of binary codes, exactly.
 
     The fitted rows are the gallery. Without a hasher the rows are codes already, so a
     retriever can be the last step of a pipeline; with one they are raw rows, which the
@@ -50,13 +64,20 @@ class HammingRetriever(
         ``> 0``. A :class:`~sklearn.frozen.FrozenEstimator` keeps a fitted one as it is.
     n_neighbors : int, default=10
         Neighbours that `kneighbors`, `predict` and `transform` look for.
-    radius : int, default=2
-        Largest distance, in bits, that `radius_neighbors` accepts; inclusive.
+    radius : int or float, default=2
+        Largest distance that `radius_neighbors` accepts; inclusive. For Hamming a whole
+        number of bits, for spherical distances any finite number >= 0 (about half of
+        all pairs of random codes are within the default).
     mode : {'distance', 'connectivity'}, default='distance'
-        What `transform` puts into the graph: distances in bits, for which it looks for
-        one neighbour more because a training row finds itself, or ones.
-    metric : {'hamming'}, default='hamming'
-        Number of differing bits.
+        What `transform` puts into the graph: distances, for which it looks for one
+        neighbour more because a training row finds itself, or ones.
+    metric : {'hamming', 'spherical'}, default='hamming'
+        ``'hamming'`` is the number of differing bits. ``'spherical'`` is the spherical
+        Hamming distance of Spherical Hashing [1]_: differing bits divided by common
+        ones, bits that both codes set, plus 0.1 (the 0.1 is from the authors' code). It
+        is made for codes whose bit 1 means "inside a ball", as those of
+        :class:`~sklhash.SphericalHashing`: inverting all bits changes it. The triangle
+        inequality does not hold.
     algorithm : {'auto', 'brute'}, default='auto'
         How to search; all algorithms give the same answers in the same order.
         ``'brute'`` compares with the whole gallery, and so does ``'auto'`` for now.
@@ -89,6 +110,16 @@ class HammingRetriever(
     of which a bit is ``> 0``, or is a :class:`PackedCodes`. At the end of a pipeline
     the neighbours of X are ``pipe[-1].kneighbors(pipe[:-1].transform(X))``.
 
+    Distances are int32 numbers of bits, or float64 with ``metric='spherical'``. Those
+    are ranked as fractions of whole numbers, so that rounding neither makes nor breaks
+    a tie.
+
+    References
+    ----------
+    .. [1] J.-P. Heo, Y. Lee, J. He, S.-F. Chang, S.-E. Yoon, "Spherical hashing", CVPR
+       2012; "Spherical hashing: binary code embedding with hyperspheres", IEEE
+       Transactions on Pattern Analysis and Machine Intelligence 37 (11), 2015.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -108,9 +139,9 @@ class HammingRetriever(
     _parameter_constraints: dict = {
         "hasher": [HasMethods(["fit", "transform"]), None],
         "n_neighbors": [Integer(1, None)],
-        "radius": [Integer(0, None)],
+        "radius": [REAL],
         "mode": [StrOptions({"distance", "connectivity"})],
-        "metric": [StrOptions({"hamming"})],
+        "metric": [StrOptions(set(METRICS))],
         "algorithm": [StrOptions({"auto", "brute"})],
         "n_jobs": [Integral, None],
     }
@@ -154,6 +185,8 @@ class HammingRetriever(
         raise_for_params(fit_params, self, "fit")
         routed = process_routing(self, "fit", **fit_params)
         labels = _labels_of(X, y)
+        task = self._init_callback_context(max_subtasks=int(self.hasher is not None))
+        task.call_on_fit_task_begin(estimator=self, X=X, y=y)
         if self.hasher is None:
             codes, hasher = self._check_codes(X, reset=True), None
         elif isinstance(X, PackedCodes):
@@ -162,11 +195,22 @@ class HammingRetriever(
                 "PackedCodes, or give raw rows"
             )
         else:
-            hasher = clone(self.hasher).fit(X, y, **routed.hasher.fit)
+            hasher = self._fit_hasher(X, y, routed.hasher.fit, task)
             codes = encode_with(hasher, X)
             _copy_columns(hasher, self)
         self.hasher_ = hasher
-        return self._set_gallery(codes, labels)
+        self._set_gallery(codes, labels)
+        task.call_on_fit_task_end(estimator=self, X=X, y=y)
+        return self
+
+    def _fit_hasher(self, X, y, fit_params, task):
+        """Fit a clone of the hasher, and let callbacks of ours see it."""
+        hasher, part = clone(self.hasher), task.subcontext(task_name="fit-hasher")
+        with part.propagate_callback_context(hasher):
+            part.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            hasher.fit(X, y, **fit_params)
+            part.call_on_fit_task_end(estimator=self, X=X, y=y)
+        return hasher
 
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y=None):
@@ -226,8 +270,9 @@ class HammingRetriever(
 
         Returns
         -------
-        distances : ndarray of shape (n_queries, n_neighbors), dtype int32
-            In bits, ascending; only with `return_distance`.
+        distances : ndarray of shape (n_queries, n_neighbors), dtype int32 or float64
+            In bits (int32), or spherical (float64); ascending. Only with
+            `return_distance`.
         positions : ndarray of shape (n_queries, n_neighbors), dtype intp
             Places in the gallery; equal distances are ordered by place.
 
@@ -247,7 +292,11 @@ class HammingRetriever(
                 f"n_samples = {len(queries)}"
             )
         distances, positions = top_k(
-            queries.packed, self.gallery_codes_.packed, k + itself, n_jobs=self.n_jobs
+            queries.packed,
+            self.gallery_codes_.packed,
+            k + itself,
+            metric=self.metric,
+            n_jobs=self.n_jobs,
         )
         if itself:
             others = _without_self(positions)
@@ -264,18 +313,24 @@ class HammingRetriever(
         ----------
         X : array-like of shape (n_queries, n_features) or PackedCodes, default=None
             The queries; None for the gallery itself, each row leaving itself out.
-        radius : int, default=None
-            In bits, inclusive; None for the constructor's.
+        radius : int or float, default=None
+            In bits, or a spherical distance; inclusive. None for the constructor's.
         return_distance : bool, default=True
         sort_results : bool, default=True
             For scikit-learn's signature: results are always sorted.
 
         Returns
         -------
-        distances : ndarray of shape (n_queries,), of ndarrays of dtype int32
-            In bits, ascending; only with `return_distance`.
+        distances : ndarray of shape (n_queries,), of ndarrays of dtype int32 or float64
+            In bits (int32), or spherical (float64); ascending. Only with
+            `return_distance`.
         positions : ndarray of shape (n_queries,), of ndarrays of dtype intp
             Places in the gallery; equal distances are ordered by place.
+
+        Raises
+        ------
+        ValueError
+            If `radius` is no finite number >= 0, or for Hamming no integer.
         """
         indptr, distances, positions = self._search_radius(X, radius)
         positions = _split(positions, indptr)
@@ -291,7 +346,7 @@ class HammingRetriever(
         n_neighbors : int, default=None
             None for the constructor's.
         mode : {'connectivity', 'distance'}, default='connectivity'
-            Ones, or distances in bits (a distance of 0 is an explicit zero).
+            Ones, or distances (a distance of 0 is an explicit zero).
 
         Returns
         -------
@@ -311,10 +366,10 @@ class HammingRetriever(
         ----------
         X : array-like of shape (n_queries, n_features) or PackedCodes, default=None
             The queries; None for the gallery itself, each row leaving itself out.
-        radius : int, default=None
-            In bits, inclusive; None for the constructor's.
+        radius : int or float, default=None
+            In bits, or a spherical distance; inclusive. None for the constructor's.
         mode : {'connectivity', 'distance'}, default='connectivity'
-            Ones, or distances in bits (a distance of 0 is an explicit zero).
+            Ones, or distances (a distance of 0 is an explicit zero).
         sort_results : bool, default=True
             For scikit-learn's signature: results are always sorted.
 
@@ -381,9 +436,10 @@ class HammingRetriever(
     def score(self, X, y=None, sample_weight=None):
         """Tie-aware mean average precision of the queries X against the gallery.
 
-        Scores the whole ranking, whatever `n_neighbors`. Queries that are the gallery
-        itself, row by row, leave themselves out, as training scores must; for the rule
-        and its limits see `exclude_self` of :class:`~sklhash.metrics.RetrievalScorer`.
+        Scores the whole ranking by `metric`, whatever `n_neighbors`. Queries that are
+        the gallery itself, row by row, leave themselves out, as training scores must;
+        for the rule and its limits see `exclude_self` of
+        :class:`~sklhash.metrics.RetrievalScorer`.
 
         Parameters
         ----------
@@ -436,16 +492,19 @@ class HammingRetriever(
             raise ValueError(f"Expected n_neighbors > 0. Got {n_neighbors}")
         return int(n_neighbors)
 
+    def _validate_params(self):
+        super()._validate_params()
+        self._check_radius(None)
+
     def _check_radius(self, radius):
         if radius is None:
             radius = self.radius
-        if not isinstance(radius, Integral):
-            raise TypeError(
-                f"radius is a number of bits and must be an integer; got {radius!r}"
+        number = WHOLE if self.metric == "hamming" else REAL
+        if isinstance(radius, bool) or not number.is_satisfied_by(radius):
+            raise InvalidParameterError(
+                f"radius must be {number} with metric={self.metric!r}; got {radius!r}"
             )
-        if radius < 0:
-            raise ValueError(f"Expected radius >= 0. Got {radius}")
-        return int(radius)
+        return int(radius) if number is WHOLE else float(radius)
 
     def _set_gallery(self, codes, labels):
         self.gallery_codes_, self.gallery_labels_ = codes, labels
@@ -458,7 +517,11 @@ class HammingRetriever(
         radius = self._check_radius(radius)
         queries = self.gallery_codes_ if X is None else self.encode(X)
         indptr, distances, positions = within_radius(
-            queries.packed, self.gallery_codes_.packed, radius, n_jobs=self.n_jobs
+            queries.packed,
+            self.gallery_codes_.packed,
+            radius,
+            metric=self.metric,
+            n_jobs=self.n_jobs,
         )
         if X is not None:
             return indptr, distances, positions

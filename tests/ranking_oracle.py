@@ -6,6 +6,7 @@ A query sees its gallery as two lists, in gallery order: the distance and the gr
 
 import math
 from collections import Counter
+from fractions import Fraction
 from functools import cache
 from itertools import chain, permutations, product
 
@@ -17,12 +18,24 @@ def shared_labels(first, second):
     return int(first == second)
 
 
-def pairs(query, gallery, y_query, y_gallery, left_out=None):
-    """Distances (differing bits) and grades of one query, without item `left_out`."""
+def hamming(first, second):
+    """Bits in which two codes differ."""
+    return sum(a != b for a, b in zip(first, second, strict=True))
+
+
+def spherical(first, second):
+    """Bits in which two codes differ, over those that both set plus 0.1, exactly."""
+    common = sum(a and b for a, b in zip(first, second, strict=True))
+    return hamming(first, second) / (common + Fraction(1, 10))
+
+
+DISTANCES = {"hamming": hamming, "spherical": spherical}
+
+
+def pairs(query, gallery, y_query, y_gallery, left_out=None, code_distance="hamming"):
+    """Distances and grades of one query, without item `left_out`."""
     kept = [j for j in range(len(gallery)) if j != left_out]
-    distances = [
-        sum(a != b for a, b in zip(query, gallery[j], strict=True)) for j in kept
-    ]
+    distances = [DISTANCES[code_distance](query, gallery[j]) for j in kept]
     return distances, [shared_labels(y_query, y_gallery[j]) for j in kept]
 
 

@@ -31,7 +31,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from sklhash import HammingRetriever
+from sklhash import HammingRetriever, PackedCodes
 from sklhash.metrics import (
     RetrievalScorer,
     map_scorer,
@@ -120,6 +120,11 @@ SOURCES = [
             ("sparse", (csr_array([[1, 0]]),), r"passed for relevance", TypeError),
             ("nothing_relevant", ([[0, 0]],), NO_RELEVANT),
             ("exclude_self", {"exclude_self": True}, SELF),
+            (
+                "spherical",
+                {"code_distance": "spherical"},
+                r"code_distance='spherical' compares codes, but distances are given",
+            ),
         ],
     ),
 ]
@@ -131,6 +136,8 @@ RULES = [
     ("ties", "random"),
     ("normalize", "max"),
     ("no_relevant", "nan"),
+    ("code_distance", "cosine"),
+    ("code_distance", None),
     ("exclude_self", "yes"),
     ("per_query", 1.0),
 ]
@@ -185,10 +192,12 @@ def single(function, **options):
     return function(PACKED, PACKED, y, y, **options)
 
 
+LONG = PackedCodes.from_codes(np.ones((N, 1025)))
+TOO_LONG = r"listed and counted for codes of up to 1024 bits; got n_bits=1025"
 K = r"k must be 1 or more; got "
 INTEGER = r"must be an integer; got "
 HISTOGRAMS = [
-    ("two_dim", COUNTS[0], r"must have shape \(n_queries, n_bits \+ 1.*\(7, 2\)"),
+    ("two_dim", COUNTS[0], r"must have shape \(n_queries, n_distances.*\(7, 2\)"),
     ("one_grade", COUNTS[:, :, :1], r"2 or more grades; got \(30, 7, 1\)"),
     ("negative", -COUNTS, r"histograms must hold whole numbers >= 0"),
     ("fraction", COUNTS + 0.5, r"histograms must hold whole numbers >= 0"),
@@ -231,11 +240,27 @@ HISTOGRAMS = [
         ],
     ),
     *cases(
+        "long_codes",
+        lambda function: function(LONG, LONG, y, y, code_distance="spherical"),
+        [
+            ("curve", (precision_recall_curve,), TOO_LONG),
+            ("histograms", (relevance_histograms,), TOO_LONG),
+        ],
+    ),
+    *cases(
         "histograms",
         lambda counts=COUNTS, **options: scores_from_histograms(counts, **options),
         [
             *[(kind, (counts,), message) for kind, counts, message in HISTOGRAMS],
             ("ties", {"ties": "index"}, r"The 'ties' parameter .* Got 'index'"),
+            (
+                "spherical",
+                {
+                    "counts": np.pad(COUNTS, ((0, 0), (0, 1), (0, 0))),
+                    "code_distance": "spherical",
+                },
+                r"have 8 distances, but codes of no length have so many spherical ones",
+            ),
             ("weight", {"sample_weight": [1]}, r"sample_weight.shape == \(1,\)"),
             ("metric", {"metrics": "mrr"}, UNKNOWN),
         ],
@@ -275,6 +300,11 @@ KEEPS_NONE = r"ITQ keeps no gallery: score a HammingRetriever, or use gallery="
             ("metric=[]", {"metric": []}, r"metrics is empty"),
             ("metric=[5]-k", {"metric": [5], "k": 3}, r"unknown metric 5"),
             ("ties=x", {"ties": "x"}, r"The 'ties' parameter .* Got 'x'"),
+            (
+                "code_distance=x",
+                {"code_distance": "x"},
+                r"The 'code_distance' parameter .* Got 'x'",
+            ),
         ],
     ),
     *cases(

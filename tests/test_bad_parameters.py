@@ -65,6 +65,8 @@ def bad_values(estimator, **values):
     ]
 
 
+WHOLE_RADIUS = r"radius must be an int in the range .* metric='hamming'; got "
+REAL_RADIUS = r"radius must be a float in the range .* metric='spherical'; got "
 ABOVE_RANK = r"n_bits=7 is more than the 6 directions.*n_bits<=6, or rotation='random'"
 TOO_WIDE = r"X (has|and the labels .*have) 900[03] columns.*8192 at most.*TruncatedSVD"
 NO_DATE = np.where(y == 0, np.datetime64("NaT"), DATES)
@@ -94,7 +96,7 @@ DOUBLED = np.hstack([X, X]) * 1e6  # reg vanishes beside their squares
         HammingRetriever(),
         hasher=[object(), "itq"],
         n_neighbors=[0, 2.5],
-        radius=[-1, 1.5, "2"],
+        radius=[-1, "2", np.nan, np.inf],
         mode=["x"],
         metric=["cosine", None],
         algorithm=["ball_tree"],
@@ -106,6 +108,16 @@ DOUBLED = np.hstack([X, X]) * 1e6  # reg vanishes beside their squares
         [
             ("hasher=class", (ITQ,), r"instance", TYPE_OR_VALUE),
             ("fit_params", {"sample_weight": y}, r"enable_metadata_routing=True"),
+        ],
+    ),
+    *cases(
+        "retriever",
+        lambda radius, metric: HammingRetriever(radius=radius, metric=metric).fit(X),
+        [
+            ("radius=1.5", (1.5, "hamming"), WHOLE_RADIUS + "1.5"),
+            ("radius=2.0", (2.0, "hamming"), WHOLE_RADIUS + "2.0"),
+            ("radius=True", (True, "hamming"), WHOLE_RADIUS + "True"),
+            ("spherical-radius=True", (True, "spherical"), REAL_RADIUS + "True"),
         ],
     ),
     *cases(
@@ -249,6 +261,10 @@ def test_bad_labels_are_refused(case):
     case.check()
 
 
+def spherical():
+    return HammingRetriever(metric="spherical").fit(CODES)
+
+
 def call(name, method, *args):
     getattr(unfitted(name), method)(*args)
 
@@ -277,7 +293,7 @@ def test_unfitted_estimators_say_so(case):
 
 
 NO_COUNT = r"n_neighbors does not take <class '{}'> value"
-NO_BITS = r"radius is a number of bits and must be an integer; got "
+UNKNOWN_METRIC = r"metric must be one of hamming, spherical; got 'x'"
 GRAPH_MODE = r"mode must be 'connectivity' or 'distance'; got 'x'"
 LENGTHS = r"X has codes of 8 bits, but those of the gallery have "
 
@@ -300,10 +316,30 @@ LENGTHS = r"X has codes of 8 bits, but those of the gallery have "
         "radius",
         lambda radius: fitted("bare").radius_neighbors(X, radius),
         [
-            ("-1", (-1,), r"Expected radius >= 0. Got -1"),
-            ("1.5", (1.5,), NO_BITS + "1.5", TypeError),
-            ("'2'", ("2",), NO_BITS + "'2'", TypeError),
-            ("nan", (np.nan,), NO_BITS + "nan", TypeError),
+            ("-1", (-1,), WHOLE_RADIUS + "-1"),
+            ("1.5", (1.5,), WHOLE_RADIUS + "1.5"),
+            ("'2'", ("2",), WHOLE_RADIUS + "'2'"),
+            ("nan", (np.nan,), WHOLE_RADIUS + "nan"),
+            ("True", (True,), WHOLE_RADIUS + "True"),
+        ],
+    ),
+    *cases(
+        "spherical-radius",
+        lambda radius: spherical().radius_neighbors(X, radius),
+        [
+            ("-0.5", (-0.5,), REAL_RADIUS + "-0.5"),
+            ("'2'", ("2",), REAL_RADIUS + "'2'"),
+            ("nan", (np.nan,), REAL_RADIUS + "nan"),
+            ("inf", (np.inf,), REAL_RADIUS + "inf"),
+            ("True", (True,), REAL_RADIUS + "True"),
+        ],
+    ),
+    *cases(
+        "metric-set-later",
+        lambda method: getattr(fresh("bare").set_params(metric="x"), method)(X),
+        [
+            ("kneighbors", ("kneighbors",), UNKNOWN_METRIC),
+            ("radius", ("radius_neighbors",), UNKNOWN_METRIC),
         ],
     ),
     *cases(

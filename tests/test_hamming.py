@@ -1,6 +1,7 @@
 """Search and counting against naive loops over whole distance matrices."""
 
 import tracemalloc
+from fractions import Fraction
 
 import joblib
 import numpy as np
@@ -12,13 +13,25 @@ from scipy.sparse import csr_array
 
 from sklhash import PackedCodes, hamming
 from sklhash.codes import pack
-from sklhash.hamming import _blocks
+from sklhash.hamming import _blocks, _histograms
+from sklhash.hamming._code_metrics import FLOAT32_BITS, SphericalMetric
 from sklhash.metrics import retrieval_scores
 
 
 def naive_distances(queries, gallery):
     """Differing bits of each pair of 0/1 rows."""
     return np.array([[np.sum(q != g) for g in gallery] for q in queries])
+
+
+def naive_spherical(queries, gallery):
+    """Differing bits over common ones plus 0.1, of each pair of 0/1 rows, exactly."""
+    return [
+        [
+            Fraction(10 * int(np.sum(q != g)), 10 * int(np.sum(q & g)) + 1)
+            for g in gallery
+        ]
+        for q in queries
+    ]
 
 
 def naive_ranking(distances):
@@ -44,6 +57,7 @@ def block_size(request, monkeypatch):
     if request.param:
         monkeypatch.setattr(_blocks, "BLOCK_PAIRS", 15)
         monkeypatch.setattr(_blocks, "BLOCK_QUERIES", 3)
+        monkeypatch.setattr(_histograms, "GROUPED_ITEMS", 11)
     return request.param
 
 
@@ -65,6 +79,40 @@ def test_search_equals_naive_search(n_bits, block_size):
         assert positions.dtype == np.intp
     for radius in (0, 1, n_bits // 2, n_bits, n_bits + 5):
         indptr, found, positions = hamming.within_radius(q, g, radius)
+        for i in range(len(queries)):
+            inside = ranked[i] <= radius
+            answers = slice(indptr[i], indptr[i + 1])
+            assert_array_equal(positions[answers], ranking[i][inside])
+            assert_array_equal(found[answers], ranked[i][inside])
+
+
+def spherical_codes(n_bits):
+    """Codes with duplicates, some of them without any bit set."""
+    queries, gallery = random_codes(n_bits, seed=n_bits)
+    queries[0] = gallery[[3, 20]] = 0
+    return queries, gallery
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize("n_bits", [1, 7, 8, 31, 64, 65, 130, 300, 1000])
+def test_spherical_search_equals_naive_search(n_bits, n_jobs, block_size):
+    """Spherical search ranks as exact fractions do, in float32 blocks and float64."""
+    queries, gallery = spherical_codes(n_bits)
+    exact = naive_spherical(queries, gallery)
+    ranking = naive_ranking(exact)
+    distances = np.array(exact, dtype=float)  # rounded correctly
+    ranked = np.take_along_axis(distances, ranking, axis=1)
+    q, g = pack(queries), pack(gallery)
+    options = {"metric": "spherical", "n_jobs": n_jobs}
+
+    assert_array_equal(hamming.distances(q, g, metric="spherical"), distances)
+    for k in (1, 2, 3, 17, len(gallery)):
+        found, positions = hamming.top_k(q, g, k, **options)
+        assert_array_equal(positions, ranking[:, :k])
+        assert_array_equal(found, ranked[:, :k])
+        assert found.dtype == np.float64
+    for radius in (0, 0.5, 2, *ranked[:, 5], np.nextafter(ranked[1, 9], 0), 1e300):
+        indptr, found, positions = hamming.within_radius(q, g, radius, **options)
         for i in range(len(queries)):
             inside = ranked[i] <= radius
             answers = slice(indptr[i], indptr[i + 1])
@@ -96,24 +144,38 @@ def test_large_gallery_in_any_order(rng):
             assert_array_equal(found[0], distances[order][ranking[:k]])
 
 
-@pytest.mark.parametrize("task", ["top_k", "within_radius", "histograms", "scores"])
-def test_search_takes_little_memory(task, rng):
+@pytest.mark.parametrize(
+    ("task", "metric"),
+    [
+        ("top_k", "hamming"),
+        ("top_k", "spherical"),
+        ("within_radius", "hamming"),
+        ("within_radius", "spherical"),
+        ("histograms", "hamming"),
+        ("scores", "hamming"),
+        ("scores", "spherical"),
+    ],
+)
+def test_search_takes_little_memory(task, metric, rng):
     """No matrix of all queries and all gallery codes is ever made."""
-    queries = rng.randint(256, size=(1000, 8)).astype(np.uint8)
+    n_queries = 2500 if task == "scores" else 1000  # several blocks
+    queries = rng.randint(256, size=(n_queries, 8)).astype(np.uint8)
     gallery = rng.randint(256, size=(50_000, 8)).astype(np.uint8)
-    y_q, y_g = np.arange(1000) % 5, np.arange(50_000) % 5
+    y_q, y_g = np.arange(n_queries) % 5, np.arange(50_000) % 5
     tracemalloc.start()
     if task == "top_k":
-        hamming.top_k(queries, gallery, 10)
+        hamming.top_k(queries, gallery, 10, metric=metric)
     elif task == "within_radius":
-        hamming.within_radius(queries, gallery, 15)
+        radius = 15 if metric == "hamming" else 0.6
+        hamming.within_radius(queries, gallery, radius, metric=metric)
     elif task == "histograms":
         hamming.histograms(queries, gallery, y_q, y_g, n_bits=64, n_grades=2)
     else:
-        retrieval_scores(PackedCodes(queries, 64), PackedCodes(gallery, 64), y_q, y_g)
+        codes = PackedCodes(queries, 64), PackedCodes(gallery, 64)
+        retrieval_scores(*codes, y_q, y_g, code_distance=metric)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 25e6  # 50 MB of one byte a pair
+    assert peak < len(queries) * len(gallery) / 2  # half a byte a pair
 
 
 def test_many_neighbours_take_little_memory(rng):
@@ -165,6 +227,156 @@ def test_distances_are_a_metric(n_bits, n_first, n_second, random):
     among = hamming.distances(first, first)
     assert not among.diagonal().any()
     assert (among[:, :, None] <= there[:, None] + there[None]).all()
+
+
+PAIRS = st.integers(1, 40).flatmap(
+    lambda n: st.lists(st.lists(st.booleans(), min_size=n, max_size=n), min_size=2)
+)
+
+
+@given(PAIRS)
+def test_what_holds_for_spherical_distances(codes):
+    """Symmetric, 0 for equal codes only, larger with more bits of the same total."""
+    codes = np.array(codes, np.uint8)
+    packed = pack(codes)
+    distances = hamming.distances(packed, packed, metric="spherical")
+    bits = naive_distances(codes, codes)
+    assert_array_equal(distances, distances.T)
+    assert_array_equal(distances == 0, bits == 0)
+    paired = hamming.paired_distances(packed, packed[::-1], metric="spherical")
+    assert_array_equal(paired, distances[:, ::-1].diagonal())
+    set_bits = np.add.outer(codes.sum(axis=1), codes.sum(axis=1))
+    for total in np.unique(set_bits):
+        same = set_bits == total
+        order = np.argsort(bits[same], kind="stable")
+        assert (np.diff(bits[same][order]) > 0).tolist() == (
+            np.diff(distances[same][order]) > 0
+        ).tolist()
+
+
+def test_inverting_all_bits_changes_spherical_distances_only():
+    """Hamming distances do not know which of the two bits is called 1."""
+    queries, gallery = random_codes(24, seed=0)
+    for metric, same in (("hamming", True), ("spherical", False)):
+        plain, inverted = (
+            hamming.distances(pack(q), pack(g), metric=metric)
+            for q, g in ((queries, gallery), (1 - queries, 1 - gallery))
+        )
+        assert np.array_equal(plain, inverted) == same
+
+
+def all_pairs(n_bits):
+    """Differing bits of all pairs of codes there can be, and a metric bound to them."""
+    counts = np.arange(n_bits + 1)
+    bits, common = np.nonzero(counts[:, None] + counts <= n_bits)
+    metric = SphericalMetric(n_bits, bits + common, common)
+    return bits, 10 * bits, 10 * common + 1, metric
+
+
+@pytest.mark.parametrize("n_bits", [1, 8, 64, FLOAT32_BITS, FLOAT32_BITS + 1])
+def test_keys_and_ranks_order_pairs_as_exact_fractions_do(n_bits):
+    """Rounded keys are equal for equal fractions only: float32 suffices to 915 bits."""
+    bits, numerator, denominator, metric = all_pairs(n_bits)
+    shared = np.gcd(numerator, denominator)
+    fractions = np.stack([numerator // shared, denominator // shared])
+    _, fraction = np.unique(fractions, axis=1, return_inverse=True)
+    each = slice(None)
+    keys, ranks = metric.keys(bits, each, each), metric.ranks(bits, each, each)
+    distances = metric.distances(bits, each, each)
+    assert keys.dtype == (np.float32 if n_bits <= FLOAT32_BITS else np.float64)
+    assert_array_equal(distances, numerator / denominator)
+    order = np.argsort(distances, kind="stable")
+    new = np.diff(fraction.ravel()[order]) != 0
+    for values in (distances, keys, ranks):
+        assert_array_equal(np.diff(values[order]) > 0, new)
+        assert_array_equal(np.diff(values[order]) == 0, ~new)
+    assert ranks.max() < metric.n_ranks
+    assert_array_equal(metric.bits(ranks, each, each), bits)
+
+
+def test_limits_of_floats():
+    """What the comment on the limits of float32 and float64 says is so."""
+    assert FLOAT32_BITS * (10 * FLOAT32_BITS + 1) < 2**23
+    assert (FLOAT32_BITS + 1) * (10 * (FLOAT32_BITS + 1) + 1) > 2**23
+    assert 65_536 * (10 * 65_536 + 1) < 2**52
+
+
+def test_longest_codes_keep_their_distances(rng):
+    """Ranks of codes of 65,535 bits neither overflow nor lose a bit."""
+    first, second = (rng.randint(256, size=(50, 8192)).astype(np.uint8) for _ in "ab")
+    first[:, -1] &= 127
+    second[:, -1] &= 127
+    second[:10] = 0
+    exact = [
+        Fraction(
+            10 * int(np.bitwise_count(a ^ b).sum()),
+            10 * int(np.bitwise_count(a & b).sum()) + 1,
+        )
+        for a, b in zip(first, second, strict=True)
+    ]
+    expected = np.array(exact, dtype=float)
+    paired = hamming.paired_distances(first, second, metric="spherical")
+    assert_array_equal(paired, expected)
+    found, positions = hamming.top_k(first, second, 50, metric="spherical")
+    itself = positions == np.arange(50)[:, None]
+    assert_array_equal(found[itself], expected)
+
+
+@pytest.mark.parametrize("n_bits", range(1, 20))
+def test_possible_spherical_distances(n_bits):
+    """They are the distinct fractions, rounded, in ascending order."""
+    exact = {
+        Fraction(10 * bits, 10 * common + 1)
+        for bits in range(n_bits + 1)
+        for common in range(n_bits - bits + 1)
+    }
+    actual = hamming.possible_distances(n_bits, metric="spherical")
+    assert actual.tolist() == [float(distance) for distance in sorted(exact)]
+    assert hamming.possible_distances(n_bits).tolist() == list(range(n_bits + 1))
+
+
+def test_what_metrics_refuse():
+    """Unknown metrics, and listing half a million distances, name the way out."""
+    codes = np.zeros((2, 1), np.uint8)
+    with pytest.raises(ValueError, match="one of hamming, spherical; got 'cosine'"):
+        hamming.top_k(codes, codes, 1, metric="cosine")
+    with pytest.raises(ValueError, match="up to 1024 bits; got n_bits=1025"):
+        hamming.possible_distances(1025, metric="spherical")
+
+
+@pytest.mark.parametrize("n_bits", [1, 7, 16, 33, 130])
+@pytest.mark.parametrize("kind", ["classes", "labels"])
+def test_spherical_histograms_equal_loops(n_bits, kind, block_size, rng):
+    """Counts by spherical distance and shared labels equal plain loops."""
+    queries, gallery = spherical_codes(n_bits)
+    if kind == "classes":
+        y_q, y_g = rng.randint(3, size=len(queries)), rng.randint(3, size=len(gallery))
+        shared, n_grades = np.equal.outer(y_q, y_g), 2
+    else:
+        y_q = (rng.rand(len(queries), 4) < 0.4).astype(np.float32)
+        y_g = (rng.rand(len(gallery), 4) < 0.4).astype(np.float32)
+        shared, n_grades = y_q @ y_g.T, 5
+        y_q, y_g = csr_array(y_q), csr_array(y_g)
+    possible = hamming.possible_distances(n_bits, metric="spherical").tolist()
+    expected = np.zeros((len(queries), len(possible), n_grades), int)
+    for i, row in enumerate(naive_spherical(queries, gallery)):
+        for j, distance in enumerate(row):
+            expected[i, possible.index(float(distance)), int(shared[i, j])] += 1
+    codes, sizes = (pack(queries), pack(gallery)), {"n_bits": n_bits}
+    counts = hamming.histograms(
+        *codes, y_q, y_g, **sizes, n_grades=n_grades, metric="spherical"
+    )
+    assert_array_equal(counts, expected)
+    occurring, distances = hamming.occurring_histograms(
+        *codes, y_q, y_g, **sizes, n_grades=n_grades
+    )
+    for row, all_counts, found in zip(occurring, expected, distances, strict=True):
+        occurs = all_counts.any(axis=1)
+        n = occurs.sum()
+        assert found[:n].tolist() == np.array(possible)[occurs].tolist()
+        assert_array_equal(row[:n], all_counts[occurs])
+        assert np.isinf(found[n:]).all()
+        assert not row[n:].any()
 
 
 @pytest.mark.parametrize("n_bits", [1, 7, 16, 33])

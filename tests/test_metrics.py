@@ -12,7 +12,9 @@ from scipy.sparse import csr_array
 from sklearn.metrics import average_precision_score, ndcg_score
 
 from sklhash import PackedCodes
+from sklhash.hamming import possible_distances
 from sklhash.metrics import (
+    _sources,
     average_cumulative_gain,
     mean_average_precision,
     ndcg,
@@ -27,7 +29,7 @@ from sklhash.metrics import (
 
 NAMES = ["map", "ndcg", "precision", "recall", "acg", "wap"]
 CUTS = ["", "@1", "@2", "@3", "@5", "@9", "@100"]
-RADII = [f"{name}@r{r}" for name in ("precision", "recall") for r in (0, 1, 2, 99)]
+RADII = [f"{name}@r{r}" for name in ("precision", "recall") for r in (0, 1, 2, 10, 99)]
 METRICS = [name + cut for name in NAMES for cut in CUTS] + RADII
 TIES = ["expected", "optimistic", "pessimistic", "index"]
 NORMALIZE = ["min", "relevant", "retrieved"]
@@ -79,11 +81,21 @@ def random_codes_and_labels(n_queries, n_gallery, kind, exclude_self=False):
     return queries, gallery, y_query, y_gallery
 
 
-def loop_scores(data, metrics, no_relevant, *, exclude_self=False, **rules):
+def loop_scores(
+    data,
+    metrics,
+    no_relevant,
+    *,
+    exclude_self=False,
+    code_distance="hamming",
+    **rules,
+):
     """Scores of all queries by the oracle, and their values one by one."""
     queries, gallery, y_query, y_gallery = (np.asarray(x).tolist() for x in data)
     ranked = [
-        oracle.pairs(code, gallery, y, y_gallery, left_out=i if exclude_self else None)
+        oracle.pairs(
+            code, gallery, y, y_gallery, i if exclude_self else None, code_distance
+        )
         for i, (code, y) in enumerate(zip(queries, y_query, strict=True))
     ]
     found = [any(grades) for _, grades in ranked]
@@ -161,6 +173,56 @@ def test_scores_of_codes_equal_plain_loops(
         for labels in label_forms:
             scores = retrieval_scores(*codes, *labels, metrics=METRICS, **rules)
             assert scores == exactly(expected)
+
+
+@pytest.mark.parametrize("counted", [True, False], ids=["counted", "sorted"])
+@pytest.mark.parametrize("exclude_self", [False, True])
+@pytest.mark.parametrize("normalize", NORMALIZE)
+@pytest.mark.parametrize("ties", TIES)
+@pytest.mark.parametrize("kind", ["classes", "labels"])
+def test_spherical_scores_equal_plain_loops(
+    kind, ties, normalize, exclude_self, counted, monkeypatch
+):
+    """Every metric by every rule, with ties exactly where fractions are equal."""
+    monkeypatch.setattr(_sources, "MAX_COUNTS_AN_ITEM", 1e9 if counted else 0)
+    n_gallery = 7 if ties == "expected" else 40
+    if exclude_self:
+        n_gallery += 1
+    n_queries = n_gallery if exclude_self else 6
+    data = random_codes_and_labels(n_queries, n_gallery, kind, exclude_self)
+    rules = {
+        "ties": ties,
+        "normalize": normalize,
+        "no_relevant": "zero",
+        "exclude_self": exclude_self,
+        "code_distance": "spherical",
+    }
+    expected, values = loop_scores(data, METRICS, **rules)
+    assert retrieval_scores(*data, metrics=METRICS, **rules) == exactly(expected)
+    each = retrieval_scores(*data, metrics=METRICS, per_query=True, **rules)
+    for metric in METRICS:
+        assert each[metric] == exactly(np.array(values[metric]))
+
+
+@pytest.mark.parametrize("counted", [True, False], ids=["counted", "sorted"])
+@pytest.mark.parametrize("n_bits", [1, 8, 64, 65, 130, 300, 1100])
+def test_spherical_scores_at_any_length(n_bits, counted, monkeypatch):
+    """They are those of a distance matrix, whether items are counted or sorted."""
+    monkeypatch.setattr(_sources, "MAX_COUNTS_AN_ITEM", 1e9 if counted else 0)
+    monkeypatch.setattr(_sources, "BLOCK_CELLS", 2**21 if counted else 1000)
+    rng = np.random.RandomState(n_bits)
+    codes = rng.randint(2, size=(60, n_bits)) * (rng.uniform(size=(60, 1)) < 0.9)
+    codes[::7] = codes[3]
+    y = rng.randint(2, size=(60, 3))
+    bits, common = (codes[:, None] != codes).sum(axis=2), codes @ codes.T
+    distances = 10 * bits / (10 * common + 1)
+    for ties in TIES:
+        rules = {"metrics": METRICS, "ties": ties, "exclude_self": True}
+        of_codes = retrieval_scores(
+            codes, codes, y, y, code_distance="spherical", **rules
+        )
+        of_matrices = retrieval_scores(relevance=y @ y.T, distances=distances, **rules)
+        assert of_codes == exactly(of_matrices)
 
 
 @pytest.mark.parametrize("ties", TIES)
@@ -346,38 +408,56 @@ def test_many_queries_score_as_if_one_at_a_time(ties):
 # Histograms and shards
 
 
+@pytest.mark.parametrize("code_distance", ["hamming", "spherical"])
 @pytest.mark.parametrize("ties", ["expected", "optimistic", "pessimistic"])
 @pytest.mark.parametrize("kind", ["classes", "labels"])
-def test_histograms_of_shards_add_up(kind, ties):
+def test_histograms_of_shards_add_up(kind, ties, code_distance):
     """Counts of two halves sum to the whole's, which score as the whole does."""
     queries, gallery, y_query, y_gallery = random_codes_and_labels(6, 40, kind)
-    whole = relevance_histograms(queries, gallery, y_query, y_gallery)
+    rules = {"code_distance": code_distance}
+    whole = relevance_histograms(queries, gallery, y_query, y_gallery, **rules)
     halves = [
-        relevance_histograms(queries, gallery[half], y_query, y_gallery[half])
+        relevance_histograms(queries, gallery[half], y_query, y_gallery[half], **rules)
         for half in (slice(0, 15), slice(15, 40))
     ]
     np.testing.assert_array_equal(sum(halves), whole)
     for normalize in NORMALIZE:
-        rules = {"metrics": METRICS, "ties": ties, "normalize": normalize}
+        rules |= {"metrics": METRICS, "ties": ties, "normalize": normalize}
         expected = retrieval_scores(queries, gallery, y_query, y_gallery, **rules)
         assert scores_from_histograms(sum(halves), **rules) == exactly(expected)
 
 
+@pytest.mark.parametrize("code_distance", ["hamming", "spherical"])
 @pytest.mark.parametrize("exclude_self", [False, True])
 @pytest.mark.parametrize("kind", ["classes", "labels"])
-def test_histograms_equal_plain_counting(kind, exclude_self):
+def test_histograms_equal_plain_counting(kind, exclude_self, code_distance):
     """Each cell counts the items at one distance that share so many labels."""
     queries, _, y, _ = random_codes_and_labels(9, 9, kind)
-    counts = relevance_histograms(queries, queries, y, y, exclude_self=exclude_self)
-    expected = np.zeros((9, 5, 2 if kind == "classes" else 1 + y.sum(axis=1).max()))
+    rules = {"exclude_self": exclude_self, "code_distance": code_distance}
+    counts = relevance_histograms(queries, queries, y, y, **rules)
+    possible = possible_distances(4, metric=code_distance).tolist()
+    n_grades = 2 if kind == "classes" else 1 + y.sum(axis=1).max()
+    expected = np.zeros((9, len(possible), n_grades))
+    codes, labels = queries.tolist(), y.tolist()
     for i in range(9):
         left_out = i if exclude_self else None
-        pair = oracle.pairs(
-            queries[i].tolist(), queries.tolist(), y[i].tolist(), y.tolist(), left_out
-        )
-        for cell in zip(*pair, strict=True):
-            expected[(i, *cell)] += 1
+        pair = oracle.pairs(codes[i], codes, labels[i], labels, left_out, code_distance)
+        for distance, grade in zip(*pair, strict=True):
+            expected[i, possible.index(float(distance)), grade] += 1
     np.testing.assert_array_equal(counts, expected)
+
+
+@pytest.mark.parametrize("n_bits", [2, 5, 64, 1024])
+def test_histograms_tell_the_length_of_their_codes(n_bits):
+    """The spherical distances that an axis stands for follow from their number."""
+    distances = possible_distances(n_bits, metric="spherical")
+    counts = np.zeros((1, len(distances), 2), int)
+    counts[0, np.searchsorted(distances, 10), 1] = 1  # one bit differs, none in common
+    counts[0, -1, 0] = 1  # all bits differ
+    farthest = f"precision@r{10 * n_bits}"
+    metrics = ["recall@r9", "recall@r10", "precision@r10", farthest]
+    scores = scores_from_histograms(counts, metrics=metrics, code_distance="spherical")
+    assert [scores[metric] for metric in metrics] == [0, 1, 1, 0.5]
 
 
 def test_gallery_order_is_not_to_be_had_from_histograms():
@@ -499,6 +579,25 @@ def test_no_query_with_a_relevant_item_is_an_error():
     assert each["queries_without_relevant"] == 2
 
 
+@pytest.mark.parametrize("exclude_self", [False, True])
+@pytest.mark.parametrize("kind", ["classes", "labels"])
+def test_spherical_precision_recall_curve_equals_plain_loops(kind, exclude_self):
+    """Precision and recall within every spherical distance that codes can have."""
+    data = random_codes_and_labels(30, 30, kind, exclude_self)
+    rules = {"exclude_self": exclude_self, "code_distance": "spherical"}
+    precisions, recalls, radius = precision_recall_curve(*data, **rules)
+    possible = possible_distances(4, metric="spherical")
+    np.testing.assert_array_equal(radius, possible)
+    for r in (0, 10, 20, 30, 40):
+        metrics = [f"precision@r{r}", f"recall@r{r}"]
+        expected, _ = loop_scores(data, metrics, "omit", **rules)
+        place = radius.tolist().index(r)
+        actual = [precisions[place], recalls[place]]
+        assert actual == exactly([expected[metric] for metric in metrics])
+    assert (np.diff(recalls) >= 0).all()
+    assert recalls[-1] == 1
+
+
 @pytest.mark.parametrize("no_relevant", ["omit", "zero"])
 @pytest.mark.parametrize("exclude_self", [False, True])
 @pytest.mark.parametrize("kind", ["classes", "labels"])
@@ -551,7 +650,7 @@ def test_single_measures_equal_their_entry(function, name, k):
         "no_relevant": "zero",
         "sample_weight": [3, 0, 0.5, 1, 2, 4],
     }
-    for options in ({}, rules):
+    for options in ({}, rules, {"code_distance": "spherical"}):
         expected = retrieval_scores(*data, metrics=metric, **options)[metric]
         assert function(*data, k=k, **options) == expected
 

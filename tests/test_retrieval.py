@@ -13,7 +13,13 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
-from test_hamming import naive_distances, naive_ranking, random_codes
+from test_hamming import (
+    naive_distances,
+    naive_ranking,
+    naive_spherical,
+    random_codes,
+    spherical_codes,
+)
 
 from sklhash import ITQ, HammingRetriever, PackedCodes
 from sklhash.metrics import mean_average_precision
@@ -59,6 +65,85 @@ def test_gallery_rows_leave_themselves_out(n_bits):
         expected = [j for j in row if distances[i, j] <= 1]
         assert_array_equal(positions[i], expected)
         assert_array_equal(found[i], distances[i, expected])
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize("n_bits", [1, 7, 8, 31, 64, 65, 130, 300])
+def test_spherical_neighbors_equal_naive_search(n_bits, n_jobs):
+    """Ids, order and distances are those of exact fractions, codes of no bit too."""
+    queries, gallery = spherical_codes(n_bits)
+    exact = naive_spherical(queries, gallery)
+    ranking, distances = naive_ranking(exact), np.array(exact, dtype=float)
+    retriever = HammingRetriever(metric="spherical", n_jobs=n_jobs).fit(gallery)
+    for k in (1, 5, len(gallery)):
+        found, positions = retriever.kneighbors(queries, k)
+        assert_array_equal(positions, ranking[:, :k])
+        assert_array_equal(found, np.take_along_axis(distances, ranking, 1)[:, :k])
+        assert found.dtype == np.float64
+    for radius in (0, 2, 0.7, distances[1, 3], 10 * n_bits):
+        found, positions = retriever.radius_neighbors(queries, radius)
+        for i, row in enumerate(ranking):
+            expected = [j for j in row if distances[i, j] <= radius]
+            assert_array_equal(positions[i], expected)
+            assert_array_equal(found[i], distances[i, expected])
+
+
+@pytest.mark.parametrize("n_bits", [1, 3, 16, 130])
+def test_spherical_rows_leave_themselves_out(n_bits):
+    """A row is at distance 0 from itself and its duplicates, with no bit set too."""
+    _, gallery = spherical_codes(n_bits)
+    gallery[30:33] = 0
+    exact = naive_spherical(gallery, gallery)
+    ranking, distances = without_self(naive_ranking(exact)), np.array(exact, float)
+    retriever = HammingRetriever(metric="spherical", radius=0.8).fit(gallery)
+    for k in (1, 5, len(gallery) - 1):
+        found, positions = retriever.kneighbors(n_neighbors=k)
+        assert_array_equal(positions, ranking[:, :k])
+        assert_array_equal(found, np.take_along_axis(distances, ranking, 1)[:, :k])
+    for radius in (None, 0):
+        found, positions = retriever.radius_neighbors(radius=radius)
+        for i, row in enumerate(ranking):
+            within = 0.8 if radius is None else radius
+            expected = [j for j in row if distances[i, j] <= within]
+            assert_array_equal(positions[i], expected)
+            assert_array_equal(found[i], distances[i, expected])
+
+
+def test_spherical_graphs_votes_and_score(digits):
+    """Graphs, transform, votes and score are those of the spherical neighbours."""
+    X, y = digits
+    codes = ITQ(24, random_state=0).fit(X).encode(X[:400])
+    queries, y_queries = codes[:100], y[:100]
+    retriever = HammingRetriever(n_neighbors=5, radius=0.5, metric="spherical")
+    retriever.fit(codes[100:], y[100:400])
+    found, positions = retriever.kneighbors(queries)
+    graph = retriever.kneighbors_graph(queries, mode="distance")
+    assert_array_equal(graph.indices.reshape(100, 5), positions)
+    assert_array_equal(graph.data.reshape(100, 5), found)
+    within = retriever.radius_neighbors_graph(queries, mode="distance")
+    found, positions = retriever.radius_neighbors(queries)
+    assert_array_equal(within.indices, np.concatenate(positions))
+    assert_array_equal(within.data, np.concatenate(found))
+    assert within.nnz > 100
+    six = retriever.kneighbors_graph(queries, 6, mode="distance")
+    assert (retriever.transform(queries) != six).nnz == 0
+    knn = KNeighborsClassifier(5, metric="precomputed")
+    knn.fit(retriever.transform(codes[100:]), y[100:400])
+    predicted = knn.predict(retriever.transform(queries))
+    assert_array_equal(retriever.predict(queries), predicted)
+    assert retriever.score(queries, y_queries) == mean_average_precision(
+        queries, codes[100:], y_queries, y[100:400], code_distance="spherical"
+    )
+
+
+def test_inverted_bits_change_spherical_neighbors_only():
+    """Bit 1 has a meaning for spherical distances, none for Hamming."""
+    queries, gallery = random_codes(24, seed=0)
+    for metric, same in (("hamming", True), ("spherical", False)):
+        retriever = HammingRetriever(metric=metric)
+        plain = retriever.fit(gallery).kneighbors(queries)
+        inverted = retriever.fit(1 - gallery).kneighbors(1 - queries)
+        assert np.array_equal(plain, inverted) == same
 
 
 def test_memory_mapped_codes(tmp_path):

@@ -205,6 +205,73 @@ def test_sorted_labels_name_the_way_out(small):
     assert np.all(scores > 0.4)
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("gallery", ["auto", "fitted", "self", "pair"])
+@pytest.mark.parametrize("metric", ["hamming", "spherical"])
+def test_code_distance_is_the_metric_of_the_retriever(metric, gallery, wrapped, small):
+    """Codes are compared as the retriever compares them, whatever the gallery."""
+    X, y = small
+    estimator = HammingRetriever(ITQ(16, random_state=0), metric=metric)
+    if wrapped:
+        steps = StandardScaler(), ITQ(16, random_state=0)
+        estimator = make_pipeline(*steps, HammingRetriever(metric=metric))
+    estimator.fit(X[:300], y[:300])
+    retriever = estimator[-1] if wrapped else estimator
+    codes = retriever.encode(estimator[:-1].transform(X) if wrapped else X)
+    searched = slice(300, None) if gallery == "self" else slice(300)
+    expected = {
+        distance: mean_average_precision(
+            codes[300:],
+            codes[searched],
+            y[300:],
+            y[searched],
+            code_distance=distance,
+            exclude_self=gallery == "self",
+        )
+        for distance in ("hamming", "spherical")
+    }
+    assert expected["hamming"] != expected["spherical"]
+    if gallery == "pair":
+        gallery = (X[:300], y[:300])
+    scorer = RetrievalScorer("map", gallery=gallery)
+    assert scorer(estimator, X[300:], y[300:]) == expected[metric]
+    for distance, score in expected.items():
+        scorer.set_params(code_distance=distance)
+        assert scorer(estimator, X[300:], y[300:]) == score
+    if gallery == "auto":
+        assert estimator.score(X[300:], y[300:]) == expected[metric]
+
+
+def test_bare_hashers_are_scored_by_hamming_unless_told_otherwise(small):
+    """A hasher has no metric of its own."""
+    X, y = small
+    hasher = ITQ(16, random_state=0).fit(X)
+    codes = hasher.encode(X)
+    for distance, compared in (("auto", "hamming"), ("spherical", "spherical")):
+        score = RetrievalScorer("ndcg", code_distance=distance)(hasher, X, y)
+        expected = retrieval_scores(
+            codes,
+            codes,
+            y,
+            y,
+            metrics="ndcg",
+            exclude_self=True,
+            code_distance=compared,
+        )
+        assert score == expected["ndcg"]
+
+
+def test_grid_search_over_the_metric(small):
+    """The two metrics can be compared as any other parameter."""
+    X, y = small
+    retriever = HammingRetriever(ITQ(16, random_state=0))
+    grid = {"metric": ["hamming", "spherical"]}
+    search = GridSearchCV(retriever, grid, cv=3).fit(X, y)
+    scores = search.cv_results_["mean_test_score"]
+    assert scores[0] != scores[1]
+    assert search.best_params_["metric"] == grid["metric"][scores.argmax()]
+
+
 def test_scorers_can_be_pickled_cloned_and_shown():
     """Scorers are plain objects."""
     scorer = RetrievalScorer("map", k=100, ties="index")

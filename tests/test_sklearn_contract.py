@@ -59,6 +59,7 @@ ESTIMATORS = [
     HammingRetriever(ITQ(n_bits=4, random_state=0), n_neighbors=3),
     HammingRetriever(ITQ(n_bits=4, projection="cca", random_state=0), n_neighbors=3),
     HammingRetriever(SpectralHashing(n_bits=4), n_neighbors=3),
+    HammingRetriever(n_neighbors=3, metric="spherical", radius=0.5),
     HammingRetriever(
         make_pipeline(StandardScaler(), ITQ(n_bits=4, random_state=0)), n_neighbors=3
     ),

@@ -9,8 +9,10 @@ import scipy.sparse as sp
 from digits_protocol import mean_map
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics.pairwise import euclidean_distances
 
-from sklhash import SphericalHashing
+from sklhash import HammingRetriever, SphericalHashing
+from sklhash.metrics import mean_average_precision
 from sklhash.spherical import balance, learn_balls, overlap_errors, repel
 
 
@@ -170,19 +172,41 @@ def test_batches_equal_one_fit(max_samples, digits):
         assert whole.partial_fit(X[:900] + 5).encode(X) != stream.encode(X)
 
 
-@pytest.mark.parametrize(
-    ("n_bits", "stop", "expected", "band"),
-    [
-        (16, "paper", 0.3966, 0.049),
-        (32, "paper", 0.4487, 0.026),
-        (64, "paper", 0.4611, 0.031),
-        (16, "cpp", 0.4207, 0.022),
-        (32, "cpp", 0.4877, 0.047),
-        (64, "cpp", 0.5313, 0.033),
-    ],
-)
-def test_digits_map_within_reference_band(n_bits, stop, expected, band, digits):
-    """MAP by the Hamming distance is that of an independent code, within 3 s.d."""
+#: Reference mAP and three standard deviations: by the Hamming distance, and by the
+#: spherical one.
+BANDS = {
+    ("paper", 16): [(0.3966, 0.049), (0.3835, 0.046)],
+    ("paper", 32): [(0.4487, 0.026), (0.4237, 0.034)],
+    ("paper", 64): [(0.4611, 0.031), (0.4255, 0.021)],
+    ("cpp", 16): [(0.4207, 0.022), (0.4056, 0.018)],
+    ("cpp", 32): [(0.4877, 0.047), (0.4611, 0.050)],
+    ("cpp", 64): [(0.5313, 0.033), (0.4941, 0.017)],
+}
+
+
+@pytest.mark.parametrize(("stop", "n_bits"), BANDS)
+def test_digits_map_within_reference_band(stop, n_bits, digits):
+    """MAP by both distances is that of an independent implementation, within 3 s.d."""
     params = {"init_size": 10, "max_iter": 50} if stop == "cpp" else {}
-    score = mean_map(SphericalHashing(n_bits, stop=stop, **params), *digits)
-    assert abs(score - expected) <= band
+    hasher = SphericalHashing(n_bits, stop=stop, **params)
+    bands = zip(("hamming", "spherical"), BANDS[stop, n_bits], strict=True)
+    for metric, (expected, band) in bands:
+        assert abs(mean_map(hasher, *digits, metric=metric) - expected) <= band
+
+
+def test_spherical_distance_ranks_neighbours_better(digits):
+    """It ranks Euclidean neighbours better than inverted bits do: 1 means inside."""
+    X, _ = digits
+    gallery, queries = X[300:], X[:300]
+    distances = euclidean_distances(queries, gallery)
+    relevance = distances <= np.sort(distances, axis=1)[:, 49:50]
+    hasher = SphericalHashing(64, stop="cpp", random_state=0).fit(gallery)
+    codes = hasher.transform(queries), hasher.transform(gallery)
+    scores = {}
+    for name, bits in {"inside": codes, "outside": [1 - c for c in codes]}.items():
+        retriever = HammingRetriever(metric="spherical").fit(bits[1])
+        graph = retriever.kneighbors_graph(bits[0], len(gallery), mode="distance")
+        scores[name] = mean_average_precision(
+            relevance=relevance, distances=graph.toarray()
+        )
+    assert scores["inside"] > scores["outside"] + 0.02

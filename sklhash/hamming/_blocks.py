@@ -1,4 +1,4 @@
-"""Distances of blocks of codes: the kernel everything else in this package calls."""
+"""Differing bits of blocks of codes: the kernel that all else in this package calls."""
 
 from __future__ import annotations
 
@@ -17,42 +17,6 @@ BLOCK_PAIRS = 2**18
 BLOCK_QUERIES = 64
 
 
-def distances(queries: Packed, gallery: Packed) -> NDArray[np.int32]:
-    """Hamming distance of every query to every gallery code.
-
-    Parameters
-    ----------
-    queries : ndarray of shape (n_queries, n_bytes), dtype uint8
-    gallery : ndarray of shape (n_gallery, n_bytes), dtype uint8
-
-    Returns
-    -------
-    distances : ndarray of shape (n_queries, n_gallery), dtype int32
-        In bits. This is the whole matrix: prefer :func:`top_k`,
-        :func:`within_radius` or :func:`histograms`, which never build it.
-    """
-    result = np.empty((len(queries), len(gallery)), np.int32)
-    for rows in query_batches(len(queries)):
-        for columns, block in gallery_blocks(queries[rows], gallery):
-            result[rows, columns] = block
-    return result
-
-
-def paired_distances(first: Packed, second: Packed) -> NDArray[np.int32]:
-    """Hamming distance of row i of one array to row i of the other.
-
-    Parameters
-    ----------
-    first, second : ndarray of shape (n_samples, n_bytes), dtype uint8
-
-    Returns
-    -------
-    distances : ndarray of shape (n_samples,), dtype int32
-        In bits.
-    """
-    return np.bitwise_count(first ^ second).sum(axis=1, dtype=np.int32)
-
-
 def query_batches(n_queries: int, largest: int = BLOCK_QUERIES) -> list[slice]:
     """Cut the queries into the batches that are searched together."""
     return list(gen_batches(n_queries, min(largest, BLOCK_QUERIES)))
@@ -61,7 +25,7 @@ def query_batches(n_queries: int, largest: int = BLOCK_QUERIES) -> list[slice]:
 def gallery_blocks(
     queries: Packed, gallery: Packed, min_width: int = 1
 ) -> Iterator[tuple[slice, NDArray[Any]]]:
-    """Walk through the gallery and give the distances of one batch of queries.
+    """Walk through the gallery and count where it differs from a batch of queries.
 
     Parameters
     ----------
@@ -74,13 +38,13 @@ def gallery_blocks(
     ------
     columns : slice
         The block's place in the gallery, first to last.
-    block : ndarray of shape (batch, width), dtype uint8 or uint16
-        In bits.
+    bits : ndarray of shape (batch, width), dtype uint8 or uint16
+        Differing bits of all pairs.
     """
     query_words = to_words(queries)
     width = max(min_width, BLOCK_PAIRS // len(queries))
     for columns in gen_batches(len(gallery), width):
-        yield columns, block_distances(query_words, to_words(gallery[columns]))
+        yield columns, differing_bits(query_words, to_words(gallery[columns]))
 
 
 def to_words(packed: Packed) -> NDArray[Any]:
@@ -97,12 +61,34 @@ def to_words(packed: Packed) -> NDArray[Any]:
     """
     n_samples, n_bytes = packed.shape
     word = next((size for size in (1, 2, 4) if n_bytes <= size), 8)
-    padded = np.zeros((n_samples, -(-n_bytes // word) * word), np.uint8)
-    padded[:, :n_bytes] = packed
-    return np.ascontiguousarray(padded.view(f"u{word}").T)
+    if n_bytes % word:
+        short, packed = (
+            packed,
+            np.zeros((n_samples, -(-n_bytes // word) * word), np.uint8),
+        )
+        packed[:, :n_bytes] = short
+    return np.ascontiguousarray(np.ascontiguousarray(packed).view(f"u{word}").T)
 
 
-def block_distances(
+def count_set_bits(packed: Packed) -> NDArray[np.int64]:
+    """Count the bits that each code sets.
+
+    Parameters
+    ----------
+    packed : ndarray of shape (n_samples, n_bytes), dtype uint8
+
+    Returns
+    -------
+    counts : ndarray of shape (n_samples,), dtype int64
+    """
+    counts = np.empty(len(packed), np.int64)
+    for rows in gen_batches(len(packed), BLOCK_PAIRS // BLOCK_QUERIES):
+        words = to_words(packed[rows])
+        counts[rows] = np.bitwise_count(words).sum(axis=0, dtype=np.int64)
+    return counts
+
+
+def differing_bits(
     query_words: NDArray[Any], gallery_words: NDArray[Any]
 ) -> NDArray[Any]:
     """Count the differing bits of all pairs, one word after the other.
@@ -114,7 +100,7 @@ def block_distances(
 
     Returns
     -------
-    block : ndarray of shape (batch, width), dtype uint8 or uint16
+    bits : ndarray of shape (batch, width), dtype uint8 or uint16
     """
     words = zip(query_words, gallery_words, strict=True)
     query, gallery = next(words)

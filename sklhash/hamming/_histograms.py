@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 
-from ._blocks import Packed, gallery_blocks, query_batches
+from ._blocks import Packed, count_set_bits, gallery_blocks, query_batches
+from ._code_metrics import SphericalMetric, possible_distances
+
+#: Gallery items that are copied, to group them by their set bits, at once.
+GROUPED_ITEMS = 2**18
+#: Counts by set bits and differing bits that are made at once, at most about.
+GROUPED_CELLS = 2**23
 
 
 def count_shared_labels(query_labels: Any, gallery_labels: Any) -> NDArray[np.int64]:
@@ -39,6 +47,7 @@ def histograms(
     *,
     n_bits: int,
     n_grades: int,
+    metric: str = "hamming",
 ) -> NDArray[np.int64]:
     """Count, for every query, the gallery items at each distance and grade.
 
@@ -52,23 +61,142 @@ def histograms(
         Code length.
     n_grades : int
         One more than the largest number of shared labels.
+    metric : {'hamming', 'spherical'}, default='hamming'
 
     Returns
     -------
-    counts : ndarray of shape (n_queries, n_bits + 1, n_grades), dtype int64
-        ``counts[i, d, g]`` items are d bits away from query i and share g labels with
-        it. The counts of two galleries add up to those of their union.
+    counts : ndarray of shape (n_queries, n_distances, n_grades), dtype int64
+        ``counts[i, d, g]`` items lie at the d-th of the :func:`possible_distances` from
+        query i (for Hamming d bits away) and share g labels with it. The counts of two
+        galleries add up to those of their union.
+
+    Raises
+    ------
+    ValueError
+        If `metric` is unknown, or spherical and `n_bits` above 1,024.
     """
-    n_cells = (n_bits + 1) * n_grades
-    counts = np.empty((len(queries), n_cells), np.int64)
+    n_distances = len(possible_distances(n_bits, metric=metric))
+    if metric == "hamming":
+        counts = np.zeros((len(queries), n_distances, n_grades), np.int64)
+        _add_by_bits(counts, queries, gallery, query_labels, gallery_labels)
+        return counts
+    # One place more, where the infinite distances go.
+    counts = np.zeros((len(queries), n_distances + 1, n_grades), np.int64)
+    most = max(1, GROUPED_CELLS // ((n_bits + 1) ** 2 * n_grades))
+    for rows in query_batches(len(queries), most):
+        occurring, distances = occurring_histograms(
+            queries[rows],
+            gallery,
+            query_labels[rows],
+            gallery_labels,
+            n_bits=n_bits,
+            n_grades=n_grades,
+        )
+        place = np.searchsorted(possible_distances(n_bits, metric=metric), distances)
+        np.put_along_axis(counts[rows], place[:, :, None], occurring, axis=1)
+    return counts[:, :-1]
+
+
+def occurring_histograms(
+    queries: Packed,
+    gallery: Packed,
+    query_labels: Any,
+    gallery_labels: Any,
+    *,
+    n_bits: int,
+    n_grades: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Count items as :func:`histograms` does, only at spherical distances that occur.
+
+    Parameters
+    ----------
+    queries, gallery, query_labels, gallery_labels, n_bits, n_grades
+        As in :func:`histograms`.
+
+    Returns
+    -------
+    counts : ndarray of shape (n_queries, n_most, n_grades), dtype int64
+        Empty after the last distance of a query.
+    distances : ndarray of shape (n_queries, n_most), dtype float64
+        The distances that occur for each query, ascending; infinite after the last.
+    """
+    counts, set_bits = _count_by_set_bits(
+        queries, gallery, query_labels, gallery_labels, n_bits, n_grades
+    )
+    cells = np.flatnonzero(counts.astype(bool)) // n_grades  # ascending
+    cells = cells[np.diff(cells, prepend=-1) > 0]
+    group, query, bits = np.unravel_index(cells, counts.shape[:3])
+    metric = SphericalMetric(n_bits, count_set_bits(queries), set_bits)
+
+    # Several cells of a query may lie at one distance: they have one rank.
+    key = query * metric.n_ranks + metric.ranks(bits, query, group)
+    order = np.argsort(key)
+    first = np.flatnonzero(np.diff(key[order], prepend=-1))
+    items = np.add.reduceat(counts.reshape(-1, n_grades)[cells[order]], first)
+    group, query, bits = (x[order[first]] for x in (group, query, bits))
+
+    place = np.arange(len(query)) - np.searchsorted(query, query)
+    shape = len(queries), place.max() + 1
+    occurring = np.zeros((*shape, n_grades), np.int64)
+    occurring[query, place] = items
+    distances = np.full(shape, np.inf)
+    distances[query, place] = metric.distances(bits, query, group)
+    return occurring, distances
+
+
+def _add_by_bits(
+    counts: NDArray[np.int64],
+    queries: Packed,
+    gallery: Packed,
+    query_labels: Any,
+    gallery_labels: Any,
+) -> None:
+    """Add the number of items at each number of differing bits and grade.
+
+    Parameters
+    ----------
+    counts : contiguous ndarray of shape (n_queries, n_bits + 1, n_grades), dtype int64
+        Is added to.
+    queries, gallery, query_labels, gallery_labels
+        As in :func:`histograms`.
+    """
+    n_cells, n_grades = counts[0].size, counts.shape[2]
     for rows in query_batches(len(queries)):
         batch, labels = queries[rows], query_labels[rows]
-        first_cell = np.arange(len(batch))[:, None] * n_cells
-        total = np.zeros(len(batch) * n_cells, np.int64)
-        for columns, block in gallery_blocks(batch, gallery):
+        cells = counts[rows].reshape(-1)  # a view
+        first_cell = np.arange(0, len(cells), n_cells)[:, None]
+        for columns, bits in gallery_blocks(batch, gallery):
             cell = count_shared_labels(labels, gallery_labels[columns])
-            cell += block * np.int64(n_grades)
+            cell += bits * np.int64(n_grades)
             cell += first_cell
-            total += np.bincount(cell.ravel(), minlength=len(total))
-        counts[rows] = total.reshape(len(batch), n_cells)
-    return counts.reshape(len(queries), n_bits + 1, n_grades)
+            np.add.at(cells, cell.ravel(), 1)  # np.bincount would make all cells anew
+
+
+def _count_by_set_bits(
+    queries: Packed,
+    gallery: Packed,
+    query_labels: Any,
+    gallery_labels: Any,
+    n_bits: int,
+    n_grades: int,
+) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    """Count the items at each number of set bits, of differing bits, and grade.
+
+    Returns
+    -------
+    counts : ndarray of shape (n_groups, n_queries, n_bits + 1, n_grades), dtype int64
+    set_bits : ndarray of shape (n_groups,)
+        The numbers of set bits that occur in the gallery.
+    """
+    set_bits = count_set_bits(gallery).astype(np.uint16)  # quick to sort
+    groups = np.flatnonzero(np.bincount(set_bits))
+    counts = np.zeros((len(groups), len(queries), n_bits + 1, n_grades), np.int64)
+    for columns in gen_batches(len(gallery), GROUPED_ITEMS):
+        order = columns.start + np.argsort(set_bits[columns], kind="stable")
+        codes, labels = gallery[order], gallery_labels[order]
+        starts = np.searchsorted(set_bits[order], groups)
+        for g, (start, stop) in enumerate(pairwise([*starts, len(order)])):
+            if start < stop:
+                group = codes[start:stop], query_labels, labels[start:stop]
+                _add_by_bits(counts[g], queries, *group)
+    return counts, groups

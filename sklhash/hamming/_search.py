@@ -2,9 +2,10 @@
 
 A pair that may be an answer is kept as one integer,
 
-    key = (query * (max_distance + 1) + distance) * n_gallery + position,
+    pair = (query * n_ranks + rank) * n_gallery + position,
 
-so that sorting keys sorts the answers of every query by (distance, position).
+where the rank stands for the distance (see :mod:`._code_metrics`), so that sorting
+pairs sorts the answers of every query by (distance, position).
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from ._blocks import Packed, gallery_blocks, query_batches
+from ._code_metrics import EVERY_QUERY, CodeMetric, bind_metric
 
-Keys = NDArray[np.int64]
+Pairs = NDArray[np.int64]
 
 #: Gallery codes in a block for each neighbour wanted, at least.
 BLOCK_WIDTH = 16
@@ -27,28 +29,38 @@ MAX_BLOCK_PAIRS = 2**22
 CROWDED = 4
 
 
-class _KeyCodec(NamedTuple):
-    """How (query, distance, position) become one integer and back."""
+class _PairCodec(NamedTuple):
+    """How (query, rank, position) become one integer and back."""
 
-    n_distances: int
+    n_ranks: int
     n_gallery: int
 
-    def encode(self, query: Any, distance: Any, position: Any) -> Keys:
-        key = np.multiply(query, self.n_distances, dtype=np.int64)
-        key += distance
-        key *= self.n_gallery
-        key += position
-        return key
+    @property
+    def max_queries(self) -> int:
+        """Queries whose pairs fit 64 bits."""
+        return (2**63 - 1) // (self.n_ranks * self.n_gallery)
 
-    def decode(self, keys: Keys) -> tuple[Keys, Keys, Keys]:
-        keys, position = np.divmod(keys, self.n_gallery)
-        query, distance = np.divmod(keys, self.n_distances)
-        return query, distance, position
+    def encode(self, query: Any, rank: Any, position: Any) -> Pairs:
+        pair = np.multiply(query, self.n_ranks, dtype=np.int64)
+        pair += rank
+        pair *= self.n_gallery
+        pair += position
+        return pair
+
+    def decode(self, pairs: Pairs) -> tuple[Pairs, Pairs, Pairs]:
+        pairs, position = np.divmod(pairs, self.n_gallery)
+        query, rank = np.divmod(pairs, self.n_ranks)
+        return query, rank, position
 
 
 def top_k(
-    queries: Packed, gallery: Packed, k: int, *, n_jobs: int | None = None
-) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
+    queries: Packed,
+    gallery: Packed,
+    k: int,
+    *,
+    metric: str = "hamming",
+    n_jobs: int | None = None,
+) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Find the k nearest gallery codes of every query.
 
     Parameters
@@ -57,19 +69,22 @@ def top_k(
     gallery : ndarray of shape (n_gallery, n_bytes), dtype uint8
     k : int
         1 to n_gallery.
+    metric : {'hamming', 'spherical'}, default='hamming'
     n_jobs : int, default=None
         Threads, as in joblib.
 
     Returns
     -------
-    distances : ndarray of shape (n_queries, k), dtype int32
-        In bits, ascending.
+    distances : ndarray of shape (n_queries, k), dtype int32 or float64
+        Ascending; in bits (int32), or spherical (float64).
     positions : ndarray of shape (n_queries, k), dtype intp
         Equal distances are ordered by position.
     """
+    bound = bind_metric(metric, queries, gallery)
     size = max(1, MAX_BLOCK_PAIRS // (BLOCK_WIDTH * k))
+    size = min(size, _codec(bound, gallery).max_queries)
     parts = Parallel(n_jobs, require="sharedmem")(
-        delayed(_top_k_batch)(queries[rows], gallery, k)
+        delayed(_top_k_batch)(queries[rows], gallery, bound.of_queries(rows), k)
         for rows in query_batches(len(queries), size)
     )
     found, positions = zip(*parts, strict=True)
@@ -77,16 +92,22 @@ def top_k(
 
 
 def within_radius(
-    queries: Packed, gallery: Packed, radius: int, *, n_jobs: int | None = None
-) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.intp]]:
-    """Find all gallery codes at most `radius` bits away.
+    queries: Packed,
+    gallery: Packed,
+    radius: float,
+    *,
+    metric: str = "hamming",
+    n_jobs: int | None = None,
+) -> tuple[NDArray[np.intp], NDArray[Any], NDArray[np.intp]]:
+    """Find all gallery codes at most `radius` away.
 
     Parameters
     ----------
     queries : ndarray of shape (n_queries, n_bytes), dtype uint8
     gallery : ndarray of shape (n_gallery, n_bytes), dtype uint8
-    radius : int
-        In bits, inclusive.
+    radius : int or float
+        Inclusive; in bits, or a spherical distance.
+    metric : {'hamming', 'spherical'}, default='hamming'
     n_jobs : int, default=None
         Threads, as in joblib.
 
@@ -94,14 +115,17 @@ def within_radius(
     -------
     indptr : ndarray of shape (n_queries + 1,), dtype intp
         The answers of query i stand at ``indptr[i]:indptr[i + 1]``.
-    distances : ndarray of shape (n_found,), dtype int32
-        In bits, ascending for each query.
+    distances : ndarray of shape (n_found,), dtype int32 or float64
+        Ascending for each query; in bits (int32), or spherical (float64).
     positions : ndarray of shape (n_found,), dtype intp
         Equal distances are ordered by position.
     """
+    bound = bind_metric(metric, queries, gallery)
     parts = Parallel(n_jobs, require="sharedmem")(
-        delayed(_within_radius_batch)(queries[rows], gallery, radius)
-        for rows in query_batches(len(queries))
+        delayed(_within_radius_batch)(
+            queries[rows], gallery, bound.of_queries(rows), radius
+        )
+        for rows in query_batches(len(queries), _codec(bound, gallery).max_queries)
     )
     counts, found, positions = (
         np.concatenate(part) for part in zip(*parts, strict=True)
@@ -111,51 +135,76 @@ def within_radius(
 
 
 def _top_k_batch(
-    queries: Packed, gallery: Packed, k: int
-) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
-    n_queries, codec = len(queries), _codec(queries, gallery)
+    queries: Packed, gallery: Packed, metric: CodeMetric, k: int
+) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    n_queries, codec = len(queries), _codec(metric, gallery)
     best = np.empty((n_queries, 0), np.int64)  # after the first block: k a query
-    bound = np.full((n_queries, 1), codec.n_distances)  # the k-th best so far
+    limit: Any = np.inf  # the key of the k-th best so far
     # `_merge` needs k codes in the first block; more of them amortise its sorting.
-    for columns, block in gallery_blocks(queries, gallery, min_width=BLOCK_WIDTH * k):
+    for columns, bits in gallery_blocks(queries, gallery, min_width=BLOCK_WIDTH * k):
+        keys = metric.keys(bits, EVERY_QUERY, columns)
         # Later positions lose ties, so only smaller distances can enter.
-        hits = block < bound
+        hits = keys < limit
         if np.count_nonzero(hits) > CROWDED * n_queries * k:
-            hits &= block <= _kth_smallest(block, k)
-        query, column = np.nonzero(hits)
-        keys = codec.encode(query, block[query, column], column + columns.start)
-        best = _merge(best, keys, query, k)
-        bound = codec.decode(best[:, -1:])[1]
-    _, distances, positions = codec.decode(best)
-    return distances.astype(np.int32), positions.astype(np.intp)
+            hits &= keys <= _kth_smallest(keys, k)
+        pairs, query = _encode(hits, bits, columns, codec, metric)
+        best = _merge(best, pairs, query, k)
+        limit = metric.keys(*_decode(best[:, -1:], codec, metric)).astype(keys.dtype)
+    bits, query, position = _decode(best, codec, metric)
+    distances = metric.distances(bits, query, position)
+    return distances.astype(metric.dtype, copy=False), position.astype(np.intp)
 
 
-def _merge(best: Keys, keys: Keys, query: NDArray[np.intp], k: int) -> Keys:
-    """Merge new keys into the best ones and keep the k smallest of every query."""
+def _merge(best: Pairs, pairs: Pairs, query: NDArray[np.intp], k: int) -> Pairs:
+    """Merge new pairs into the best ones and keep the k smallest of every query."""
     n_queries, n_best = best.shape
-    merged = np.sort(np.concatenate([best.ravel(), keys]))
+    merged = np.sort(np.concatenate([best.ravel(), pairs]))
     counts = n_best + np.bincount(query, minlength=n_queries)
     starts = np.cumsum(counts) - counts
     return merged[starts[:, None] + np.arange(k)]
 
 
-def _kth_smallest(block: NDArray[Any], k: int) -> NDArray[Any]:
-    kth = min(k, block.shape[1]) - 1
-    return np.partition(block, kth, axis=1)[:, kth, None]
+def _kth_smallest(keys: NDArray[Any], k: int) -> NDArray[Any]:
+    kth = min(k, keys.shape[1]) - 1
+    return np.partition(keys, kth, axis=1)[:, kth, None]
 
 
 def _within_radius_batch(
-    queries: Packed, gallery: Packed, radius: int
-) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.intp]]:
-    codec = _codec(queries, gallery)
+    queries: Packed, gallery: Packed, metric: CodeMetric, radius: float
+) -> tuple[NDArray[np.intp], NDArray[Any], NDArray[np.intp]]:
+    codec, limit = _codec(metric, gallery), metric.largest_key(radius)
     parts = []
-    for columns, block in gallery_blocks(queries, gallery):
-        query, column = np.nonzero(block <= radius)
-        parts.append(codec.encode(query, block[query, column], column + columns.start))
-    query, distances, positions = codec.decode(np.sort(np.concatenate(parts)))
+    for columns, bits in gallery_blocks(queries, gallery):
+        hits = metric.keys(bits, EVERY_QUERY, columns) <= limit
+        parts.append(_encode(hits, bits, columns, codec, metric)[0])
+    pairs = np.sort(np.concatenate(parts))
+    bits, query, position = _decode(pairs, codec, metric)
     counts = np.bincount(query, minlength=len(queries))
-    return counts, distances.astype(np.int32), positions.astype(np.intp)
+    distances = metric.distances(bits, query, position)
+    return counts, distances.astype(metric.dtype, copy=False), position.astype(np.intp)
 
 
-def _codec(queries: Packed, gallery: Packed) -> _KeyCodec:
-    return _KeyCodec(8 * queries.shape[1] + 1, len(gallery))
+def _codec(metric: CodeMetric, gallery: Packed) -> _PairCodec:
+    return _PairCodec(metric.n_ranks, len(gallery))
+
+
+def _encode(
+    hits: NDArray[np.bool_],
+    bits: NDArray[Any],
+    columns: slice,
+    codec: _PairCodec,
+    metric: CodeMetric,
+) -> tuple[Pairs, NDArray[np.intp]]:
+    """Give the hits of a block as pairs, and the query of each."""
+    query, column = np.nonzero(hits)
+    position = column + columns.start
+    rank = metric.ranks(bits[query, column], query, position)
+    return codec.encode(query, rank, position), query
+
+
+def _decode(
+    pairs: Pairs, codec: _PairCodec, metric: CodeMetric
+) -> tuple[NDArray[Any], Pairs, Pairs]:
+    """Give differing bits, query and position of each pair."""
+    query, rank, position = codec.decode(pairs)
+    return metric.bits(rank, query, position), query, position

@@ -1,4 +1,4 @@
-"""Precision and recall over the Hamming radius."""
+"""Precision and recall over the radius."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from numpy.typing import NDArray
 
 from sklhash._sklearn import validate_params
 
-from ._scores import RULES, check_some_count, check_weight
+from ._scores import CODE_DISTANCE, RULES, check_some_count, check_weight
 from ._sources import CodePairs
+from ._tie_groups import groups_from_histograms
 
 
 @validate_params(
-    {"no_relevant": RULES["no_relevant"], "exclude_self": ["boolean"]},
+    {
+        **CODE_DISTANCE,
+        "no_relevant": RULES["no_relevant"],
+        "exclude_self": ["boolean"],
+    },
     prefer_skip_nested_validation=True,
 )
 def precision_recall_curve(
@@ -23,11 +28,12 @@ def precision_recall_curve(
     y_query: Any,
     y_gallery: Any,
     *,
+    code_distance: str = "hamming",
     no_relevant: str = "omit",
     exclude_self: bool = False,
     sample_weight: Any = None,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
-    """Precision and recall within every Hamming radius, averaged over the queries.
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[Any]]:
+    """Precision and recall within every radius, averaged over the queries.
 
     Parameters
     ----------
@@ -35,6 +41,8 @@ def precision_recall_curve(
         As in :func:`retrieval_scores`.
     y_query, y_gallery : {array-like, sparse matrix} of shape (n_rows,) or \
             (n_rows, n_labels)
+        As in :func:`retrieval_scores`.
+    code_distance : {'hamming', 'spherical'}, default='hamming'
         As in :func:`retrieval_scores`.
     no_relevant : {'omit', 'zero'}, default='omit'
         Queries without a relevant item: left out of the means, or counted as 0.
@@ -45,13 +53,20 @@ def precision_recall_curve(
 
     Returns
     -------
-    precision : ndarray of shape (n_bits + 1,)
+    precision : ndarray of shape (n_distances,)
         Relevant share of what lies within the radius; a query that finds nothing
         counts as 0, as in the hashing literature.
-    recall : ndarray of shape (n_bits + 1,)
+    recall : ndarray of shape (n_distances,)
         Share of the relevant items that lie within the radius; the last is 1.
-    radius : ndarray of shape (n_bits + 1,)
-        0, 1, ..., n_bits, in bits.
+    radius : ndarray of shape (n_distances,)
+        0, 1, ..., n_bits, in bits; or the spherical distances that codes of `n_bits`
+        can have, ascending.
+
+    Raises
+    ------
+    ValueError
+        If the inputs do not fit together, no query has a relevant item, or codes have
+        more than 1,024 bits with spherical distances.
 
     Examples
     --------
@@ -63,12 +78,14 @@ def precision_recall_curve(
     (array([1. , 0.66..., 0.66...]), array([0.5, 1. , 1. ]), array([0, 1, 2]))
     """
     source = CodePairs.from_input(
-        query_codes, gallery_codes, y_query, y_gallery, exclude_self
+        query_codes, gallery_codes, y_query, y_gallery, exclude_self, code_distance
     )
     weight = check_weight(sample_weight, source.n_queries)
-    sums = np.zeros((2, source.queries.n_bits + 1))
+    radius = source.possible_distances
+    sums = np.zeros((2, len(radius)))
     counted, start = [], 0
-    for groups in source.tie_groups("expected"):
+    for counts in source.histogram_blocks():
+        groups = groups_from_histograms(counts, radius[None], "expected")
         n_relevant = groups.n_relevant
         w = weight[start : start + len(n_relevant)]
         w = w * ((n_relevant > 0) | (no_relevant == "zero"))
@@ -79,4 +96,4 @@ def precision_recall_curve(
         start += len(n_relevant)
     check_some_count(np.concatenate(counted))
     precision, recall = sums / np.concatenate(counted).sum()
-    return precision, recall, np.arange(len(precision))
+    return precision, recall, radius

@@ -14,7 +14,7 @@ from sklearn.utils.metadata_routing import MetadataRequest
 from sklhash._sklearn import Integer, StrOptions
 from sklhash.codes import PackedCodes
 from sklhash.encoding import encode_with, last_step
-from sklhash.hamming import paired_distances
+from sklhash.hamming import METRICS, paired_distances
 
 from ._measures import parse_metrics
 from ._scores import RULES, retrieval_scores
@@ -54,6 +54,10 @@ class RetrievalScorer(BaseEstimator):
         rows in another order; and it misses training rows whose codes change between
         `fit_transform` and `transform`, as behind a `TargetEncoder`: say True there,
         if only training scores are wanted.
+    code_distance : {'auto', 'hamming', 'spherical'}, default='auto'
+        How codes are compared, as in :func:`retrieval_scores`. ``'auto'`` takes the
+        `metric` of the :class:`~sklhash.HammingRetriever` that the estimator is or ends
+        in, whatever the gallery; without one, Hamming.
     ties : {'expected', 'optimistic', 'pessimistic', 'index'}, default='expected'
         As in :func:`retrieval_scores`.
     normalize : {'min', 'relevant', 'retrieved'}, default='min'
@@ -94,6 +98,7 @@ class RetrievalScorer(BaseEstimator):
         "k": [Integer(1, None), None],
         "gallery": [StrOptions({"auto", "fitted", "self"}), tuple],
         "exclude_self": [StrOptions({"auto"}), "boolean"],
+        "code_distance": [StrOptions({"auto", *METRICS})],
         **RULES,
     }
 
@@ -104,6 +109,7 @@ class RetrievalScorer(BaseEstimator):
         k: int | None = None,
         gallery: Any = "auto",
         exclude_self: str | bool = "auto",
+        code_distance: str = "auto",
         ties: str = "expected",
         normalize: str = "min",
         no_relevant: str = "omit",
@@ -112,6 +118,7 @@ class RetrievalScorer(BaseEstimator):
         self.k = k
         self.gallery = gallery
         self.exclude_self = exclude_self
+        self.code_distance = code_distance
         self.ties = ties
         self.normalize = normalize
         self.no_relevant = no_relevant
@@ -151,6 +158,7 @@ class RetrievalScorer(BaseEstimator):
             y,
             labels,
             exclude_self=exclude_self,
+            code_distance=self._find_code_distance(estimator),
             metrics=list(names.values()),
             ties=self.ties,
             normalize=self.normalize,
@@ -220,6 +228,13 @@ class RetrievalScorer(BaseEstimator):
         if self.gallery == "self" or (self.gallery == "auto" and not has_gallery):
             return None
         return _fitted_gallery(retriever)
+
+    def _find_code_distance(self, estimator: Any) -> str:
+        if self.code_distance != "auto":
+            return self.code_distance
+        retriever = last_step(estimator)
+        is_retriever = hasattr(retriever, "gallery_codes_")
+        return retriever.metric if is_retriever else "hamming"
 
 
 def _check_pair(gallery: tuple[Any, ...]) -> tuple[Any, Any]:

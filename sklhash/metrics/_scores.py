@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklhash._sklearn import StrOptions, check_sample_weight, validate_params
+from sklhash.hamming import METRICS
 
 from ._closed_forms import RankSums
 from ._measures import MEASURES, Metric, Rules, parse_metrics
-from ._sources import CodePairs, MatrixPairs, check_histograms
-from ._tie_groups import TIES, TieGroups, groups_from_histograms
+from ._sources import CodePairs, MatrixPairs
+from ._tie_groups import TIES, TieGroups
 
 DEFAULT_METRICS = (
     "map",
@@ -32,11 +33,14 @@ RULES: dict[str, list[Any]] = {
     "normalize": [StrOptions({"min", "relevant", "retrieved"})],
     "no_relevant": [StrOptions({"omit", "zero"})],
 }
+#: Constraint of the parameter that says how codes are compared.
+CODE_DISTANCE: dict[str, list[Any]] = {"code_distance": [StrOptions(set(METRICS))]}
 
 
 @validate_params(
     {
         **RULES,
+        **CODE_DISTANCE,
         "metrics": [str, "array-like"],
         "exclude_self": ["boolean"],
         "per_query": ["boolean"],
@@ -51,6 +55,7 @@ def retrieval_scores(
     *,
     relevance: Any = None,
     distances: Any = None,
+    code_distance: str = "hamming",
     metrics: str | Sequence[str] = DEFAULT_METRICS,
     ties: str = "expected",
     normalize: str = "min",
@@ -62,7 +67,8 @@ def retrieval_scores(
     """Score rankings of a gallery by every metric asked for, in one pass.
 
     Give either codes and labels, or a `relevance` and a `distances` matrix. From
-    codes, two small histograms a query are counted and no ranking is sorted.
+    codes, two small histograms a query are counted and no ranking is sorted (but with
+    spherical distances of long codes, or of a small gallery, where sorting is cheaper).
 
     Parameters
     ----------
@@ -78,13 +84,18 @@ def retrieval_scores(
         Booleans, or the number of shared labels of each pair.
     distances : array-like of shape (n_queries, n_gallery), default=None
         Any finite real numbers, small for near.
+    code_distance : {'hamming', 'spherical'}, default='hamming'
+        How codes are compared: by the number of differing bits; or by that number
+        divided by the common ones plus 0.1, the spherical Hamming distance of
+        :class:`~sklhash.HammingRetriever`.
     metrics : str or sequence of str
         ``'map'``, ``'ndcg'``, ``'precision'``, ``'recall'``, ``'acg'`` (average
         cumulative gain: mean number of shared labels) and ``'wap'`` (weighted average
         precision), alone for the whole gallery or with ``'@k'`` for the first k
-        places; ``'precision@rR'`` and ``'recall@rR'`` count the items within R bits,
-        R included (precision is 0 where there are none). With fewer than k items in
-        the gallery the missing places count as irrelevant.
+        places; ``'precision@rR'`` and ``'recall@rR'`` count the items within R bits
+        (or the spherical distance R, or R in the unit of `distances`), R included
+        (precision is 0 where there are none). With fewer than k items in the gallery
+        the missing places count as irrelevant.
     ties : {'expected', 'optimistic', 'pessimistic', 'index'}, default='expected'
         Rule for equally distant items: the mean over all their orders, in closed
         form; the most relevant first; the most relevant last; gallery order.
@@ -130,7 +141,11 @@ def retrieval_scores(
     source: CodePairs | MatrixPairs
     if relevance is None and distances is None:
         source = CodePairs.from_input(
-            query_codes, gallery_codes, y_query, y_gallery, exclude_self
+            query_codes, gallery_codes, y_query, y_gallery, exclude_self, code_distance
+        )
+    elif code_distance != "hamming":
+        raise ValueError(
+            f"code_distance={code_distance!r} compares codes, but distances are given"
         )
     elif any(x is not None for x in (query_codes, gallery_codes, y_query, y_gallery)):
         raise ValueError(
@@ -140,122 +155,8 @@ def retrieval_scores(
         source = MatrixPairs.from_input(relevance, distances, exclude_self)
     rules = Rules(ties, normalize, RankSums.up_to(source.n_ranks))
     weight = check_weight(sample_weight, source.n_queries)
-    blocks = [_score_block(block, parsed, rules) for block in source.tie_groups(ties)]
-    return _summarize(blocks, parsed, no_relevant, per_query, weight)
-
-
-@validate_params(
-    {"exclude_self": ["boolean"]},
-    prefer_skip_nested_validation=True,
-)
-def relevance_histograms(
-    query_codes: Any,
-    gallery_codes: Any,
-    y_query: Any,
-    y_gallery: Any,
-    *,
-    exclude_self: bool = False,
-) -> NDArray[np.int64]:
-    """Count the items at each distance and with each number of shared labels.
-
-    These counts are all that the measures need. Those of several galleries (shards)
-    add up, and :func:`scores_from_histograms` scores the sum as if it were one.
-
-    Parameters
-    ----------
-    query_codes, gallery_codes : PackedCodes or array-like of shape (n_rows, n_bits)
-        As in :func:`retrieval_scores`.
-    y_query, y_gallery : {array-like, sparse matrix} of shape (n_rows,) or \
-            (n_rows, n_labels)
-        As in :func:`retrieval_scores`.
-    exclude_self : bool, default=False
-        Queries are the gallery itself, row by row; leave item i out for query i.
-
-    Returns
-    -------
-    histograms : ndarray of shape (n_queries, n_bits + 1, n_grades), dtype int64
-        ``histograms[i, d, g]`` items are d bits away from query i and share g labels
-        with it. `n_grades` is one more than the most labels that a query has.
-
-    Examples
-    --------
-    >>> from sklhash.metrics import relevance_histograms
-    >>> queries, gallery = [[0, 1]], [[0, 1], [1, 1], [1, 1]]
-    >>> relevance_histograms(queries, gallery, [7], [7, 7, 8])
-    array([[[0, 1],
-            [1, 1],
-            [0, 0]]])
-    """
-    return CodePairs.from_input(
-        query_codes, gallery_codes, y_query, y_gallery, exclude_self
-    ).histograms()
-
-
-@validate_params(
-    {
-        **RULES,
-        "metrics": [str, "array-like"],
-        "ties": [StrOptions(set(TIES) - {"index"})],
-        "per_query": ["boolean"],
-    },
-    prefer_skip_nested_validation=True,
-)
-def scores_from_histograms(
-    histograms: Any,
-    *,
-    metrics: str | Sequence[str] = DEFAULT_METRICS,
-    ties: str = "expected",
-    normalize: str = "min",
-    no_relevant: str = "omit",
-    per_query: bool = False,
-    sample_weight: Any = None,
-) -> dict[str, Any]:
-    """Score the counts of :func:`relevance_histograms`, or the sum of several.
-
-    Parameters
-    ----------
-    histograms : array-like of shape (n_queries, n_bits + 1, n_grades)
-        Counts; every query has the same number of items.
-    metrics : str or sequence of str
-        As in :func:`retrieval_scores`.
-    ties : {'expected', 'optimistic', 'pessimistic'}, default='expected'
-        As in :func:`retrieval_scores`; ``'index'`` needs the ranking itself.
-    normalize : {'min', 'relevant', 'retrieved'}, default='min'
-        As in :func:`retrieval_scores`.
-    no_relevant : {'omit', 'zero'}, default='omit'
-        As in :func:`retrieval_scores`.
-    per_query : bool, default=False
-        Return a value a query instead of their mean.
-    sample_weight : array-like of shape (n_queries,), default=None
-        Weights of the queries in the means.
-
-    Returns
-    -------
-    scores : dict
-        As from :func:`retrieval_scores`.
-
-    Raises
-    ------
-    ValueError
-        If the counts are negative, fractional or differ in total between queries.
-
-    Examples
-    --------
-    >>> from sklhash.metrics import relevance_histograms, scores_from_histograms
-    >>> queries, y = [[0, 1]], [7]
-    >>> shards = ([[0, 1]], [7]), ([[1, 1], [1, 1]], [7, 8])
-    >>> counts = sum(relevance_histograms(queries, X, y, y_X) for X, y_X in shards)
-    >>> scores_from_histograms(counts, metrics="map")
-    {'map': 0.916..., 'queries_without_relevant': 0}
-    """
-    parsed = parse_metrics(metrics)
-    counts = check_histograms(histograms)
-    rules = Rules(ties, normalize, RankSums.up_to(int(counts[0].sum())))
-    distance = np.arange(counts.shape[1])[None]
-    groups = groups_from_histograms(counts, distance, ties)
-    weight = check_weight(sample_weight, len(counts))
-    blocks = [_score_block(groups, parsed, rules)]
-    return _summarize(blocks, parsed, no_relevant, per_query, weight)
+    blocks = [score_block(block, parsed, rules) for block in source.tie_groups(ties)]
+    return summarize(blocks, parsed, no_relevant, per_query, weight)
 
 
 def check_weight(sample_weight: Any, n_queries: int) -> NDArray[np.float64]:
@@ -274,7 +175,7 @@ def check_some_count(weight: NDArray[np.float64]) -> None:
         )
 
 
-def _score_block(
+def score_block(
     groups: TieGroups, metrics: dict[str, Metric], rules: Rules
 ) -> dict[str, NDArray[Any]]:
     scores = {
@@ -284,7 +185,7 @@ def _score_block(
     return {**scores, "n_relevant": groups.n_relevant}
 
 
-def _summarize(
+def summarize(
     blocks: list[dict[str, NDArray[Any]]],
     metrics: Iterable[str],
     no_relevant: str,

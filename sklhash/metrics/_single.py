@@ -13,6 +13,7 @@ class Options(TypedDict, total=False):
 
     relevance: Any
     distances: Any
+    code_distance: str
     ties: str
     normalize: str
     no_relevant: str
@@ -63,9 +64,9 @@ def mean_average_precision(
     k : int, default=None
         Score the first k places; None for the whole gallery.
     **options
-        `relevance` and `distances` in place of codes and labels; `ties`,
-        `normalize`, `no_relevant`, `exclude_self`, `per_query`, `sample_weight`: as in
-        :func:`retrieval_scores`.
+        `relevance` and `distances` in place of codes and labels; `code_distance`,
+        `ties`, `normalize`, `no_relevant`, `exclude_self`, `per_query`,
+        `sample_weight`: as in :func:`retrieval_scores`.
 
     Returns
     -------
@@ -148,7 +149,8 @@ def precision(
     k : int, default=None
         Number of places; None for the whole gallery. Always the denominator.
     radius : int, default=None
-        In bits, inclusive; a query that finds nothing counts as 0. Excludes `k`.
+        In bits, or a spherical distance; inclusive. A query that finds nothing counts
+        as 0. Excludes `k`.
     **options
         As in :func:`mean_average_precision`.
 
@@ -189,7 +191,7 @@ def recall(
     k : int, default=None
         Number of places; None for the whole gallery.
     radius : int, default=None
-        In bits, inclusive. Excludes `k`.
+        In bits, or a spherical distance; inclusive. Excludes `k`.
     **options
         As in :func:`mean_average_precision`.
 

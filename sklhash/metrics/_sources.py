@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 from sklearn.utils import check_array, gen_batches
 
 from sklhash.codes import PackedCodes, as_packed
-from sklhash.hamming import count_shared_labels, distances, histograms, paired_distances
+from sklhash.hamming import (
+    count_set_bits,
+    count_shared_labels,
+    distances,
+    histograms,
+    occurring_histograms,
+    paired_distances,
+    possible_distances,
+)
 
 from ._tie_groups import (
     TieGroups,
@@ -22,6 +30,8 @@ from .labels import check_grades, check_relevance, encode_labels, n_grades
 
 #: Histogram cells, or items, whose closed forms are computed at once.
 BLOCK_CELLS = 2**21
+#: Counts for each gallery item up to which counting is cheaper than sorting, about.
+MAX_COUNTS_AN_ITEM = 16
 
 
 class CodePairs(NamedTuple):
@@ -33,6 +43,7 @@ class CodePairs(NamedTuple):
     gallery_labels: Any
     n_grades: int
     exclude_self: bool
+    code_distance: str
 
     @classmethod
     def from_input(
@@ -42,6 +53,7 @@ class CodePairs(NamedTuple):
         y_query: Any,
         y_gallery: Any,
         exclude_self: bool,
+        code_distance: str,
     ) -> CodePairs:
         queries = as_packed(query_codes, "query_codes")
         gallery = as_packed(gallery_codes, "gallery_codes")
@@ -57,7 +69,7 @@ class CodePairs(NamedTuple):
             _check_square(len(queries), len(gallery))
         grades = n_grades(labels[0])
         check_grades(grades - 1)
-        return cls(queries, gallery, *labels, grades, exclude_self)
+        return cls(queries, gallery, *labels, grades, exclude_self, code_distance)
 
     @property
     def n_queries(self) -> int:
@@ -67,35 +79,72 @@ class CodePairs(NamedTuple):
     def n_ranks(self) -> int:
         return len(self.gallery) - self.exclude_self
 
+    @property
+    def possible_distances(self) -> NDArray[Any]:
+        return possible_distances(self.queries.n_bits, metric=self.code_distance)
+
     def histograms(self, rows: slice = slice(None)) -> NDArray[np.int64]:
-        queries, labels = self.queries.packed[rows], self.query_labels[rows]
+        """Count the items of some queries at each of the possible distances."""
         counts = histograms(
-            queries,
-            self.gallery.packed,
-            labels,
-            self.gallery_labels,
-            n_bits=self.queries.n_bits,
-            n_grades=self.n_grades,
+            *self._pairs(rows), **self._sizes(), metric=self.code_distance
         )
-        if self.exclude_self:
-            distance = paired_distances(queries, self.gallery.packed[rows])
-            shared = _paired_shared_labels(labels, self.gallery_labels[rows])
-            counts[np.arange(len(counts)), distance, shared] -= 1
+        self._leave_out_self(counts, self.possible_distances, rows)
         return counts
+
+    def histogram_blocks(self) -> Iterator[NDArray[np.int64]]:
+        n_cells = len(self.possible_distances) * self.n_grades
+        return map(self.histograms, _batches(len(self.queries), n_cells))
 
     def tie_groups(self, ties: str) -> Iterator[TieGroups]:
         if ties == "index":
-            for rows in _batches(len(self.queries), len(self.gallery)):
-                distance, grade = self._matrices(rows)
-                yield groups_from_order(distance, grade, self.n_grades)
+            return self._sorted_groups(ties, len(self.gallery))
+        if self.code_distance == "hamming":
+            distance = self.possible_distances[None]
+            return (
+                groups_from_histograms(counts, distance, ties)
+                for counts in self.histogram_blocks()
+            )
+        set_bits = np.unique(count_set_bits(self.gallery.packed))
+        n_counts = len(set_bits) * (self.queries.n_bits + 1)
+        n_cells = n_counts * self.n_grades
+        if n_counts > MAX_COUNTS_AN_ITEM * len(self.gallery) or n_cells > BLOCK_CELLS:
+            return self._sorted_groups(ties, len(self.gallery) * self.n_grades)
+        return self._spherical_groups(ties, n_cells)
+
+    def _spherical_groups(self, ties: str, n_cells: int) -> Iterator[TieGroups]:
+        for rows in _batches(len(self.queries), n_cells):
+            counts, distance = occurring_histograms(*self._pairs(rows), **self._sizes())
+            self._leave_out_self(counts, distance, rows)
+            yield groups_from_histograms(counts, distance, ties)
+
+    def _sorted_groups(self, ties: str, n_cells: int) -> Iterator[TieGroups]:
+        for rows in _batches(len(self.queries), n_cells):
+            yield groups_from_matrix(*self._matrices(rows), self.n_grades, ties)
+
+    def _pairs(self, rows: slice) -> tuple[Any, Any, Any, Any]:
+        queries, labels = self.queries.packed[rows], self.query_labels[rows]
+        return queries, self.gallery.packed, labels, self.gallery_labels
+
+    def _sizes(self) -> dict[str, Any]:
+        return {"n_bits": self.queries.n_bits, "n_grades": self.n_grades}
+
+    def _leave_out_self(
+        self, counts: NDArray[np.int64], distance: NDArray[Any], rows: slice
+    ) -> None:
+        """Take the item that stands in the place of each query out of its counts."""
+        if not self.exclude_self:
             return
-        n_bits = self.queries.n_bits
-        for rows in _batches(len(self.queries), (n_bits + 1) * self.n_grades):
-            counts = self.histograms(rows)
-            yield groups_from_histograms(counts, np.arange(n_bits + 1)[None], ties)
+        queries, itself = self.queries.packed[rows], self.gallery.packed[rows]
+        own = paired_distances(queries, itself, metric=self.code_distance)
+        place = (distance < own[:, None]).sum(axis=1)
+        shared = _paired_shared_labels(
+            self.query_labels[rows], self.gallery_labels[rows]
+        )
+        counts[np.arange(len(counts)), place, shared] -= 1
 
     def _matrices(self, rows: slice) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        distance = distances(self.queries.packed[rows], self.gallery.packed)
+        queries, gallery = self.queries.packed[rows], self.gallery.packed
+        distance = distances(queries, gallery, metric=self.code_distance)
         grade = count_shared_labels(self.query_labels[rows], self.gallery_labels)
         if self.exclude_self:
             _mark_self(grade, rows)
@@ -144,11 +193,16 @@ class MatrixPairs(NamedTuple):
             if self.exclude_self:
                 grade = grade.copy()
                 _mark_self(grade, rows)
-            if ties == "index":
-                yield groups_from_order(distance, grade, grades)
-            else:
-                counts, distinct = histograms_from_matrix(distance, grade, grades)
-                yield groups_from_histograms(counts, distinct, ties)
+            yield groups_from_matrix(distance, grade, grades, ties)
+
+
+def groups_from_matrix(
+    distance: NDArray[Any], grade: NDArray[np.int64], n_grades: int, ties: str
+) -> TieGroups:
+    if ties == "index":
+        return groups_from_order(distance, grade, n_grades)
+    counts, distinct = histograms_from_matrix(distance, grade, n_grades)
+    return groups_from_histograms(counts, distinct, ties)
 
 
 def _batches(n_queries: int, cells_a_query: int) -> Iterator[slice]:
@@ -186,11 +240,11 @@ def check_histograms(histograms: Any) -> NDArray[np.int64]:
 
     Parameters
     ----------
-    histograms : array-like of shape (n_queries, n_bits + 1, n_grades)
+    histograms : array-like of shape (n_queries, n_distances, n_grades)
 
     Returns
     -------
-    histograms : ndarray of shape (n_queries, n_bits + 1, n_grades), dtype int64
+    histograms : ndarray of shape (n_queries, n_distances, n_grades), dtype int64
 
     Raises
     ------
@@ -202,7 +256,7 @@ def check_histograms(histograms: Any) -> NDArray[np.int64]:
     )
     if counts.ndim != 3 or counts.shape[2] < 2:
         raise ValueError(
-            "histograms must have shape (n_queries, n_bits + 1, n_grades) with 2 or "
+            "histograms must have shape (n_queries, n_distances, n_grades) with 2 or "
             f"more grades; got {counts.shape}"
         )
     check_grades(counts.shape[2] - 1)

@@ -18,7 +18,7 @@ class TieGroups(NamedTuple):
     Parameters
     ----------
     distance : ndarray of shape (n_queries or 1, n_groups)
-        In bits, or whatever the distances were given in.
+        In bits, spherical, or whatever the distances were given in.
     items, relevant, shared : ndarray of shape (n_queries, n_groups), dtype int64
         Items in the group, those that share a label with the query, and the labels
         that they share, summed.
