@@ -6,6 +6,7 @@ from numbers import Real
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_consistent_length
 
 from ._sklearn import (
@@ -33,6 +34,9 @@ from .principal import (
 )
 from .rows import Batches, is_array_api
 
+#: Rows whose codes are updated at once: they stay in a core's cache.
+BLOCK_ROWS = 2048
+
 
 def learn_rotation(V, R, max_iter, tol=None, reports=None):
     """Minimise ``||B - V R||^2`` over signs B and rotations R, by alternation (Eq. 2).
@@ -55,13 +59,11 @@ def learn_rotation(V, R, max_iter, tol=None, reports=None):
     errors : ndarray of shape (n_iter,), dtype float64
         ``||B - V R||^2 / (n_samples * n_bits)`` of each iteration; never rises.
     """
-    xp, _, device = get_namespace_and_device(V)
-    one = xp.asarray(1, dtype=V.dtype, device=device)
+    xp, _, _ = get_namespace_and_device(V)
     n_entries, norm = V.shape[0] * R.shape[1], float(xp.sum(V**2))
     errors = []
     for report in quiet(max_iter) if reports is None else reports:
-        B = xp.where(V @ R > 0, one, -one)  # fix R, update B
-        M = V.T @ B  # (rank, n_bits)
+        M = _correlation(V, R)  # V^T B; fix R, update B
         # ||B - VR||^2 = ||B||^2 + ||V||^2 - 2 tr(R^T V^T B)
         errors.append(1 + (norm - 2 * float(xp.sum(M * R))) / n_entries)
         R = _procrustes(M)  # fix B, update R
@@ -75,6 +77,17 @@ def learn_rotation(V, R, max_iter, tol=None, reports=None):
             stacklevel=7,  # the caller of `fit`
         )
     return R, np.array(errors)
+
+
+def _correlation(V, R):
+    """``V^T B`` with the signs B of ``V R``, block by block; sgn(0) is 1."""
+    xp, _, device = get_namespace_and_device(V)
+    one = xp.asarray(1, dtype=V.dtype, device=device)
+    M = 0  # (rank, n_bits)
+    for rows in gen_batches(V.shape[0], BLOCK_ROWS):
+        B = xp.copysign(one, V[rows, :] @ R)
+        M = M + V[rows, :].T @ B
+    return M
 
 
 def _procrustes(M):
