@@ -39,10 +39,17 @@ from sklearn.frozen import FrozenEstimator
 
 from sklhash import (
     ITQ,
+    AnchorGraphHashing,
+    DensitySensitiveHashing,
     HammingRetriever,
+    IsotropicHashing,
+    KernelSupervisedHashing,
     PackedCodes,
     PCAHashing,
     RandomHyperplaneHashing,
+    SpectralHashing,
+    SphericalHashing,
+    SupervisedDiscreteHashing,
 )
 from sklhash.metrics import map_scorer, ndcg_scorer
 
@@ -92,6 +99,70 @@ DOUBLED = np.hstack([X, X]) * 1e6  # reg vanishes beside their squares
         orthogonal=[1.0],
     ),
     *bad_values(PCAHashing(4), n_bits=[0], rotation=["haar"]),
+    *bad_values(
+        SpectralHashing(4),
+        n_bits=[0, 65_536],
+        range=["std", None],
+        max_samples=[1],
+        random_state=[-1],
+    ),
+    *bad_values(
+        SphericalHashing(4),
+        n_bits=[0, True],
+        stop=["c++", None],
+        tol_mean=[-0.1, np.nan],
+        tol_std=[-0.1, "small"],
+        max_iter=[0],
+        init_size=[0, 1.5],
+        max_samples=[1],
+    ),
+    *bad_values(
+        DensitySensitiveHashing(4),
+        n_bits=[0, 2.0],
+        alpha=[0, -1, np.inf],
+        max_iter=[0],
+        n_adjacent=[0],
+        max_samples=[1],
+    ),
+    *bad_values(
+        IsotropicHashing(4), n_bits=[0], max_iter=[0], tol=[-1], random_state=["seed"]
+    ),
+    *bad_values(
+        AnchorGraphHashing(4),
+        n_bits=[0],
+        n_anchors=[1],
+        n_neighbors=[1, 2.5],
+        n_layers=[0, 3],
+        bandwidth=[0, -1, np.nan],
+        max_iter=[0],
+        max_samples=[1],
+    ),
+    *bad_values(
+        KernelSupervisedHashing(4),
+        n_bits=[0],
+        n_anchors=[0],
+        max_samples=[1],
+        gamma=[0, -1, "auto"],
+        reg=[-1],
+        max_iter=[0],
+        tol=[-1],
+    ),
+    *bad_values(
+        SupervisedDiscreteHashing(4),
+        n_bits=[0],
+        n_anchors=[0],
+        gamma=[0, np.inf],
+        max_iter=[0],
+        reg=[-1],
+        penalty=[-1],
+        ridge=[-1],
+    ),
+    *bad_values(ITQ(4), subsample=["none", None]),
+    *cases(
+        "cca",
+        lambda: cca(subsample="all").fit(X, y),
+        [("subsample", (), r"subsample='all' goes with projection='pca' only")],
+    ),
     *bad_values(
         HammingRetriever(),
         hasher=[object(), "itq"],
