@@ -45,7 +45,7 @@ METHODS = {
     "SpH, spherical distance": sklhash.SphericalHashing(),
     "SpH, C++ rule": sklhash.SphericalHashing(stop="cpp", init_size=10, max_iter=50),
     "DSH": sklhash.DensitySensitiveHashing(),
-    "AGH, one layer": sklhash.AnchorGraphHashing(),
+    "AGH, one layer": sklhash.AnchorGraphHashing(n_layers=1),
     "AGH, two layers": sklhash.AnchorGraphHashing(n_layers=2),
     "CCA-ITQ *": sklhash.ITQ(projection="cca"),
     "KSH *": sklhash.KernelSupervisedHashing(),

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 
 from sklhash import PackedCodes, hamming
 from sklhash.codes import pack
-from sklhash.hamming import _blocks, _histograms
+from sklhash.hamming import _blocks
 from sklhash.hamming._code_metrics import FLOAT32_BITS, SphericalMetric
 from sklhash.metrics import retrieval_scores
 
@@ -57,7 +57,6 @@ def block_size(request, monkeypatch):
     if request.param:
         monkeypatch.setattr(_blocks, "BLOCK_PAIRS", 15)
         monkeypatch.setattr(_blocks, "BLOCK_QUERIES", 3)
-        monkeypatch.setattr(_histograms, "GROUPED_ITEMS", 11)
     return request.param
 
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import gen_batches
 
 from ._blocks import Packed, count_set_bits, gallery_blocks, query_batches
 from ._code_metrics import SphericalMetric, possible_distances
 
-#: Gallery items that are copied, to group them by their set bits, at once.
-GROUPED_ITEMS = 2**18
 #: Counts by set bits and differing bits that are made at once, at most about.
 GROUPED_CELLS = 2**23
 
@@ -77,9 +73,9 @@ def histograms(
     """
     n_distances = len(possible_distances(n_bits, metric=metric))
     if metric == "hamming":
-        counts = np.zeros((len(queries), n_distances, n_grades), np.int64)
+        counts = np.zeros((len(queries), n_distances, 1, n_grades), np.int64)
         _add_by_bits(counts, queries, gallery, query_labels, gallery_labels)
-        return counts
+        return counts[:, :, 0]
     # One place more, where the infinite distances go.
     counts = np.zeros((len(queries), n_distances + 1, n_grades), np.int64)
     most = max(1, GROUPED_CELLS // ((n_bits + 1) ** 2 * n_grades))
@@ -120,12 +116,13 @@ def occurring_histograms(
     distances : ndarray of shape (n_queries, n_most), dtype float64
         The distances that occur for each query, ascending; infinite after the last.
     """
-    counts, set_bits = _count_by_set_bits(
-        queries, gallery, query_labels, gallery_labels, n_bits, n_grades
-    )
-    cells = np.flatnonzero(counts.astype(bool)) // n_grades  # ascending
+    set_bits, group = _group_by_set_bits(gallery)
+    shape = len(queries), n_bits + 1, len(set_bits), n_grades
+    counts = np.zeros(shape, np.int64)
+    _add_by_bits(counts, queries, gallery, query_labels, gallery_labels, group)
+    cells = np.flatnonzero(counts) // n_grades  # ascending
     cells = cells[np.diff(cells, prepend=-1) > 0]
-    group, query, bits = np.unravel_index(cells, counts.shape[:3])
+    query, bits, group = np.unravel_index(cells, shape[:3])
     metric = SphericalMetric(n_bits, count_set_bits(queries), set_bits)
 
     # Several cells of a query may lie at one distance: they have one rank.
@@ -136,12 +133,19 @@ def occurring_histograms(
     group, query, bits = (x[order[first]] for x in (group, query, bits))
 
     place = np.arange(len(query)) - np.searchsorted(query, query)
-    shape = len(queries), place.max() + 1
-    occurring = np.zeros((*shape, n_grades), np.int64)
+    n_most = place.max() + 1
+    occurring = np.zeros((len(queries), n_most, n_grades), np.int64)
     occurring[query, place] = items
-    distances = np.full(shape, np.inf)
+    distances = np.full((len(queries), n_most), np.inf)
     distances[query, place] = metric.distances(bits, query, group)
     return occurring, distances
+
+
+def _group_by_set_bits(gallery: Packed) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Numbers of set bits that occur, ascending, and the place of each item's there."""
+    set_bits = count_set_bits(gallery)
+    occurs = np.bincount(set_bits) > 0
+    return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[set_bits]
 
 
 def _add_by_bits(
@@ -150,53 +154,28 @@ def _add_by_bits(
     gallery: Packed,
     query_labels: Any,
     gallery_labels: Any,
+    group: NDArray[np.intp] | None = None,
 ) -> None:
-    """Add the number of items at each number of differing bits and grade.
+    """Add the number of items at each number of differing bits, by group and grade.
 
     Parameters
     ----------
-    counts : contiguous ndarray of shape (n_queries, n_bits + 1, n_grades), dtype int64
+    counts : contiguous ndarray of shape (n_queries, n_bits + 1, n_groups, n_grades), \
+            dtype int64
         Is added to.
     queries, gallery, query_labels, gallery_labels
         As in :func:`histograms`.
+    group : ndarray of shape (n_gallery,), default=None
+        Group of each item; None where there is one only.
     """
-    n_cells, n_grades = counts[0].size, counts.shape[2]
+    n_cells, (n_groups, n_grades) = counts[0].size, counts.shape[2:]
+    offset = None if group is None else group * n_grades
     for rows in query_batches(len(queries)):
         batch, labels = queries[rows], query_labels[rows]
         cells = counts[rows].reshape(-1)  # a view
         first_cell = np.arange(0, len(cells), n_cells)[:, None]
         for columns, bits in gallery_blocks(batch, gallery):
             cell = count_shared_labels(labels, gallery_labels[columns])
-            cell += bits * np.int64(n_grades)
-            cell += first_cell
+            cell += bits * np.int64(n_groups * n_grades)
+            cell += first_cell if offset is None else first_cell + offset[columns]
             np.add.at(cells, cell.ravel(), 1)  # np.bincount would make all cells anew
-
-
-def _count_by_set_bits(
-    queries: Packed,
-    gallery: Packed,
-    query_labels: Any,
-    gallery_labels: Any,
-    n_bits: int,
-    n_grades: int,
-) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-    """Count the items at each number of set bits, of differing bits, and grade.
-
-    Returns
-    -------
-    counts : ndarray of shape (n_groups, n_queries, n_bits + 1, n_grades), dtype int64
-    set_bits : ndarray of shape (n_groups,)
-        The numbers of set bits that occur in the gallery.
-    """
-    set_bits = count_set_bits(gallery).astype(np.uint16)  # quick to sort
-    groups = np.flatnonzero(np.bincount(set_bits))
-    counts = np.zeros((len(groups), len(queries), n_bits + 1, n_grades), np.int64)
-    for columns in gen_batches(len(gallery), GROUPED_ITEMS):
-        order = columns.start + np.argsort(set_bits[columns], kind="stable")
-        codes, labels = gallery[order], gallery_labels[order]
-        starts = np.searchsorted(set_bits[order], groups)
-        for g, (start, stop) in enumerate(pairwise([*starts, len(order)])):
-            if start < stop:
-                group = codes[start:stop], query_labels, labels[start:stop]
-                _add_by_bits(counts[g], queries, *group)
-    return counts, groups
