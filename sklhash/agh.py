@@ -5,8 +5,6 @@ from numbers import Real
 import numpy as np
 from scipy.linalg import eigh
 from scipy.sparse import csr_array, issparse
-from sklearn.metrics import pairwise_distances_argmin
-from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import gen_batches
 from sklearn.utils.extmath import safe_sparse_dot, svd_flip
 from sklearn.utils.sparsefuncs import min_max_axis
@@ -37,7 +35,9 @@ def kmeans_anchors(X, n_anchors, max_iter, rng):
     anchors : ndarray of shape (n_distinct, n_features)
         Fewer than `n_anchors` if some are nearest to no row, as where rows repeat.
     """
-    from sklearn.cluster import kmeans_plusplus  # a tenth of a second few users need
+    # A tenth of a second few users need
+    from sklearn.cluster import kmeans_plusplus
+    from sklearn.metrics import pairwise_distances_argmin
 
     # Not KMeans: it centres dense rows and not sparse ones. Where features are integers
     # that rounding decides which anchor a row is nearest to, and so all that follows.
@@ -70,6 +70,8 @@ def nearest_anchors(X, anchors, s):
     squared : ndarray of shape (n_samples, s)
         Their squared distances.
     """
+    from sklearn.metrics.pairwise import euclidean_distances  # loads all metrics
+
     if not issparse(X):  # a common offset shall cost no precision
         X, anchors = X - anchors[0], anchors - anchors[0]
     squared = euclidean_distances(X, anchors, squared=True)

@@ -7,7 +7,6 @@ from numbers import Real
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics.pairwise import euclidean_distances
 
 from ._sklearn import Integer, Interval, fit_context
 from .codes import MAX_BITS
@@ -58,6 +57,8 @@ def candidate_pairs(centers, r, n_bits):
     ValueError
         If all pairs together are too few.
     """
+    from sklearn.metrics.pairwise import euclidean_distances  # loads all metrics
+
     squared = euclidean_distances(centers, squared=True)
     for size in range(r, max(r, len(centers) - 1) + 1):
         i, j = adjacent_pairs(squared, size)

@@ -7,7 +7,6 @@ from numbers import Real
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils.extmath import row_norms
 from sklearn.utils.sparsefuncs import min_max_axis
 
@@ -44,6 +43,8 @@ def balance(X, P):
     overlaps : ndarray of shape (n_bits, n_bits), dtype float64
         ``o_ij``, the number of rows in both balls.
     """
+    from sklearn.metrics.pairwise import euclidean_distances  # loads all metrics
+
     xp, _, _ = get_namespace_and_device(P)
     half = X.shape[0] // 2
     squared = euclidean_distances(P, X, squared=True)  # (n_bits, n_samples)
