@@ -268,6 +268,9 @@ class AnchorGraphHashing(BaseHasher):
     Sparse rows are not centred: where a feature is far from 0 in all of them, their
     distances lose precision.
 
+    There is no `partial_fit`: the graph is that of all rows. Codes encoded before a
+    refit do not compare with codes encoded after.
+
     The anchors' first positions, by k-means++, take most of the time of `fit`; the
     memory it takes beside the sample is a few times `n_neighbors` numbers a row.
 
