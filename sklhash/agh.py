@@ -7,13 +7,12 @@ from scipy.linalg import eigh
 from scipy.sparse import csr_array, issparse
 from sklearn.utils import gen_batches
 from sklearn.utils.extmath import safe_sparse_dot, svd_flip
-from sklearn.utils.sparsefuncs import min_max_axis
 
 from ._sklearn import Integer, Interval, fit_context
 from .base import BaseHasher
 from .codes import MAX_BITS
 from .linear import EPS
-from .rows import BATCH_ROWS, check_squares
+from .rows import BATCH_ROWS, all_rows_equal, check_squares
 from .streaming import Reservoir
 
 #: Eigenvalues so near to 0 or 1 are taken for 0 or 1; rounding leaves less.
@@ -369,7 +368,10 @@ class AnchorGraphHashing(BaseHasher):
                 f"them: max_samples={self.max_samples})"
             )
         check_squares(X)
-        _check_variety(X)
+        if all_rows_equal(X):
+            raise ValueError(
+                "all rows of X are equal: there is nothing to join in a graph"
+            )
         anchors = kmeans_anchors(X, self.n_anchors, self.max_iter, rng)
         if self.n_neighbors > len(anchors):
             raise ValueError(
@@ -417,9 +419,3 @@ class AnchorGraphHashing(BaseHasher):
     @property
     def _n_features_out(self):
         return self.eigenfunctions_.shape[1] + self.thresholds_.shape[1]
-
-
-def _check_variety(X):
-    lowest, highest = min_max_axis(X, axis=0) if issparse(X) else (X.min(0), X.max(0))
-    if np.array_equal(lowest, highest):
-        raise ValueError("all rows of X are equal: there is nothing to join in a graph")

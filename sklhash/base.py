@@ -181,7 +181,7 @@ class BaseHasher(
         if data is None:
             yield quiet(n_iter)
             return
-        known = dict(zip(("estimator", "X", "y"), (self, *data), strict=True))
+        known = {"estimator": self, "X": data[0], "y": data[1]}
         context = self._init_callback_context(max_subtasks=n_iter)
         context.call_on_fit_task_begin(**known)
 

@@ -256,7 +256,8 @@ class ITQ(PrincipalHasher, LinearHasher):
             correlate with X.
         """
         rows, seen = self._read(X, reset=True, min_samples=2), self._nothing_seen()
-        if self.projection == "pca" and rows.shape[1] > MAX_COVARIANCE_FEATURES:
+        wide = rows.shape[1] > MAX_COVARIANCE_FEATURES
+        if wide and self.projection == "pca" and self.subsample == "rotation":
             seen.take_wide(rows, self.n_bits)
         else:
             self._add(seen, rows, y)
@@ -368,7 +369,10 @@ class ITQ(PrincipalHasher, LinearHasher):
         if seen.subsample == "all":
             rows = Batches(seen.sample.rows)
             seen = PrincipalStatistics(seen.seed)
-            seen.add(rows)
+            if rows.shape[1] > MAX_COVARIANCE_FEATURES:
+                seen.take_wide(rows, self.n_bits)
+            else:
+                seen.add(rows)
         mean, W, _ = seen.principal_directions(self.n_bits)
         return mean, W, None
 

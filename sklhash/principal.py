@@ -5,13 +5,11 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import eigh
-from scipy.sparse import issparse
 from sklearn.utils.extmath import svd_flip
-from sklearn.utils.sparsefuncs import min_max_axis
 
 from ._sklearn import fit_context, move_to
 from .linear import EPS
-from .rows import stack
+from .rows import all_rows_equal, stack
 from .streaming import Moments, Reservoir, StreamingHasher
 
 #: Widest rows whose covariance matrix is formed (512 MiB of float64).
@@ -72,9 +70,8 @@ def wide_principal_directions(X, n_components, rng):
     from sklearn.decomposition import PCA  # a quarter second that few users need
 
     X = move_to(X, xp=np, device="cpu")
-    lowest, highest = min_max_axis(X, axis=0) if issparse(X) else (X.min(0), X.max(0))
-    if np.array_equal(lowest, highest):  # ARPACK fails on what is all zero
-        return lowest, np.empty((0, X.shape[1])), np.empty(0)
+    if all_rows_equal(X):  # ARPACK fails on what is all zero
+        return np.zeros(X.shape[1]), np.empty((0, X.shape[1])), np.empty(0)
     # n rows span n - 1 centred directions at most
     pca = PCA(min(n_components, X.shape[0] - 1), svd_solver="arpack", random_state=rng)
     pca.fit(X.astype(np.float64))

@@ -7,13 +7,12 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.extmath import row_norms
+from sklearn.utils.sparsefuncs import min_max_axis
 
 from ._sklearn import get_namespace_and_device, max_float_dtype
 
 #: Rows projected at once: the projections of a batch stay in a core's cache.
 BATCH_ROWS = 8192
-
-FLOATS = (np.float64, np.float32)
 
 
 class Batches:
@@ -70,6 +69,14 @@ def is_array_api(X):
     return not isinstance(X, np.ndarray) and get_namespace_and_device(X)[1]
 
 
+def all_rows_equal(X):
+    """Tell whether all rows of an array or a sparse matrix are equal, exactly."""
+    if sp.issparse(X):
+        return np.array_equal(*min_max_axis(X, axis=0))
+    xp, _, _ = get_namespace_and_device(X)
+    return bool(xp.all(X[:1, :] == X))
+
+
 def check_squares(X):
     """Refuse rows whose squares do not add up to a number of their dtype.
 
@@ -95,6 +102,24 @@ def astype(X, dtype):
         return X.astype(dtype, copy=False)
     xp, _, _ = get_namespace_and_device(X)
     return xp.astype(X, dtype, copy=False)
+
+
+def take(X, rows):
+    """Copy rows of an array of any namespace, or of a sparse matrix.
+
+    Parameters
+    ----------
+    X : {array, CSR matrix} of shape (n_samples, n_features)
+    rows : ndarray of shape (n_rows,), dtype intp
+
+    Returns
+    -------
+    taken : {array, CSR matrix} of shape (n_rows, n_features)
+    """
+    if sp.issparse(X):
+        return X[rows]
+    xp, _, device = get_namespace_and_device(X)
+    return xp.take(X, xp.asarray(rows, device=device), axis=0)
 
 
 def stack(parts):

@@ -8,7 +8,6 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import row_norms
-from sklearn.utils.sparsefuncs import min_max_axis
 
 from ._sklearn import (
     Integer,
@@ -21,7 +20,7 @@ from ._sklearn import (
 from .base import quiet
 from .codes import MAX_BITS
 from .linear import like, project
-from .rows import astype, check_squares, float_dtypes
+from .rows import all_rows_equal, astype, check_squares, float_dtypes, take
 from .streaming import Reservoir, StreamingHasher
 
 
@@ -368,35 +367,26 @@ def _centred_in_float64(X):
     """Subtract the mean, unless that would fill a sparse matrix."""
     X = astype(X, float_dtypes(X)[0])
     check_squares(X)
-    if issparse(X):
-        _check_variety(X, np.array_equal(*min_max_axis(X, axis=0)))
-        return X, np.zeros(X.shape[1])
-    xp, _, _ = get_namespace_and_device(X)
-    mean = xp.mean(X, axis=0)
+    xp, _, _ = get_namespace_and_device(X)  # NumPy's, for sparse rows
+    mean = np.zeros(X.shape[1]) if issparse(X) else xp.mean(X, axis=0)
     # Tiny rows may differ, but their squares vanish.
-    all_equal = xp.all(X[:1, :] == X) or not xp.any(row_norms(X - mean) > 0)
-    _check_variety(X, all_equal)
-    return X - mean, mean
-
-
-def _check_variety(X, all_equal):
-    if all_equal:
+    if all_rows_equal(X) or not xp.any(_squared_norms(X, mean) > 0):
         raise ValueError(
             f"all {X.shape[0]} rows of X are equal, or differ too little for floats: "
             "no ball can hold half of them"
         )
+    return X if issparse(X) else X - mean, mean
 
 
 def _first_pivots(X, n_bits, size, rng):
     """Means of a few random rows, one for each bit."""
     n_samples = X.shape[0]
     size = min(size, n_samples)
-    weights = np.zeros((n_bits, n_samples))
-    for row in weights:
-        row[rng.choice(n_samples, size, replace=False)] = 1 / size
-    if issparse(X):
-        return weights @ X
-    return like(X, weights)[0] @ X
+    drawn = [rng.choice(n_samples, size, replace=False) for _ in range(n_bits)]
+    rows = take(X, np.concatenate(drawn))  # (n_bits * size, n_features)
+    rows = rows.toarray() if issparse(rows) else rows
+    xp, _, _ = get_namespace_and_device(rows)
+    return xp.mean(xp.reshape(rows, (n_bits, size, X.shape[1])), axis=1)
 
 
 def _squared_norms(X, mean):

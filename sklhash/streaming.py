@@ -11,7 +11,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 
 from ._sklearn import get_namespace_and_device, move_to
 from .base import BaseHasher
-from .rows import astype, float_dtypes, stack
+from .rows import astype, float_dtypes, stack, take
 
 #: Numbers held in float64 at once while rows are added up.
 BLOCK_SIZE = 2**22
@@ -160,7 +160,7 @@ class Reservoir:
             taken = room + np.flatnonzero(slots[room:] < self.max_samples)
         self.n_seen += n_samples
         if room:
-            self.parts.append(_take(X, np.arange(room)))
+            self.parts.append(take(X, np.arange(room)))
         if room < n_samples and len(taken):
             self._replace(slots[taken].astype(int), X, taken)
 
@@ -177,7 +177,7 @@ class Reservoir:
     def _replace(self, slots, X, taken):
         """Put taken rows into slots; the last one stays where several want one."""
         slots, last = np.unique(slots[::-1], return_index=True)
-        offered, rows = _take(X, taken[len(taken) - 1 - last]), self.rows
+        offered, rows = take(X, taken[len(taken) - 1 - last]), self.rows
         if isinstance(rows, np.ndarray):
             dtype = np.result_type(rows.dtype, offered.dtype)
             if rows.dtype != dtype or not rows.flags.writeable:
@@ -186,16 +186,8 @@ class Reservoir:
         else:
             order = np.arange(rows.shape[0])
             order[slots] = rows.shape[0] + np.arange(len(slots))
-            rows = _take(stack([rows, offered]), order)
+            rows = take(stack([rows, offered]), order)
         self.parts = [rows]
-
-
-def _take(X, rows):
-    """Copy rows."""
-    if sp.issparse(X):
-        return X[rows]
-    xp, _, device = get_namespace_and_device(X)
-    return xp.take(X, xp.asarray(rows, device=device), axis=0)
 
 
 class StreamingHasher(BaseHasher):

@@ -191,6 +191,18 @@ def test_max_samples_bounds_the_rotation_sample_only(digits):
     assert np.abs(few.components_ - every.components_).max() > 1e-3
 
 
+@pytest.mark.parametrize("width", [40, MAX_COVARIANCE_FEATURES + 1])
+def test_the_sample_can_decide_on_the_projection_as_well(width, rng):
+    """With ``subsample='all'`` rows beyond the sample change nothing, however wide."""
+    X = rng.randn(80, width)
+    params = {"max_samples": 40, "random_state": 0}
+    itq = ITQ(8, subsample="all", **params).fit(X)
+    kept = itq._seen.sample.rows
+    assert_allclose(itq.mean_, kept.mean(axis=0), atol=1e-12)
+    rotation = ITQ(8, **params).fit(X)
+    assert_allclose(rotation.mean_, X.mean(axis=0), atol=1e-12)
+
+
 def test_wide_sparse_rows_need_no_covariance_matrix(rng):
     """Rows of tens of thousands of features need no matrix of that size."""
     n_features = 5 * MAX_COVARIANCE_FEATURES
