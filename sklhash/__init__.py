@@ -1,5 +1,7 @@
 """Learn binary codes and search them, the scikit-learn way."""
 
+from importlib import import_module
+
 from .agh import AnchorGraphHashing
 from .codes import PackedCodes
 from .density_sensitive import DensitySensitiveHashing
@@ -25,7 +27,23 @@ __all__ = [
     "PCAHashing",
     "PackedCodes",
     "RandomHyperplaneHashing",
+    "SSDHHasher",
+    "SoftPairwiseHasher",
     "SpectralHashing",
     "SphericalHashing",
     "SupervisedDiscreteHashing",
+    "UHGAHasher",
 ]
+
+_DEEP = ("SSDHHasher", "SoftPairwiseHasher", "UHGAHasher")
+
+
+def __getattr__(name):
+    """Import the deep hashers, and torch with them, when one is asked for."""
+    if name in _DEEP:
+        return getattr(import_module(".deep", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *_DEEP})

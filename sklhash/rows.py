@@ -40,10 +40,10 @@ class Batches:
         for rows in gen_batches(self.shape[0], BATCH_ROWS):
             batch = self.X[rows, :]
             yield check_array(batch, accept_sparse="csr", dtype=dtypes, input_name="X")
-            _release(self.X)
+            release(self.X)
 
 
-def _release(X):
+def release(X):
     """Let go of the pages of a mapped file that have been read.
 
     They stay in the system's cache, but no longer count as this process's memory.

@@ -18,9 +18,12 @@ from sklhash import (
     PackedCodes,
     PCAHashing,
     RandomHyperplaneHashing,
+    SoftPairwiseHasher,
     SpectralHashing,
     SphericalHashing,
+    SSDHHasher,
     SupervisedDiscreteHashing,
+    UHGAHasher,
 )
 
 N, D = 30, 6
@@ -42,6 +45,12 @@ ONLY = r"must hold only numbers or only strings; got int, str"
 SAMPLES = r"inconsistent numbers of samples: \[30, 4\]"
 TYPE_OR_VALUE = (TypeError, ValueError)
 
+TINY_NET = {
+    "hidden_units": (8,),
+    "max_epochs": 2,
+    "batch_size": 16,
+    "random_state": 0,
+}
 HASHERS = {
     "itq": ITQ(4, random_state=0),
     "cca": ITQ(4, projection="cca", random_state=0),
@@ -54,6 +63,9 @@ HASHERS = {
     "agh": AnchorGraphHashing(4, n_anchors=10, random_state=0),
     "ksh": KernelSupervisedHashing(4, random_state=0),
     "sdh": SupervisedDiscreteHashing(4, random_state=0),
+    "idhn": SoftPairwiseHasher(4, **TINY_NET),
+    "uhga": UHGAHasher(4, attention_weight=0.5, **TINY_NET),
+    "ssdh": SSDHHasher(4, width=1, **TINY_NET),
 }
 RETRIEVERS = {
     "bare": HammingRetriever(n_neighbors=3),

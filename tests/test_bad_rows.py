@@ -129,7 +129,10 @@ TOO_FEW = [
         lambda name: unfitted(name).fit(X[:1], y[:1]),
         [
             (name, (name,), r"1 sample\(s\) .*minimum of 2 is required")
-            for name in ("itq", "cca", "pcah", "sh", "sph", "dsh", "isohash", "agh")
+            for name in (
+                *("itq", "cca", "pcah", "sh", "sph", "dsh", "isohash", "agh"),
+                *("idhn", "uhga", "ssdh"),
+            )
         ],
     ),
     *cases(
@@ -174,6 +177,9 @@ def constant_rows(name, kinds, message):
     *constant_rows("sh", CONSTANTS, EQUAL_ROWS),
     *constant_rows("isohash", CONSTANTS, EQUAL_ROWS),
     *constant_rows("agh", CONSTANTS, EQUAL_ROWS),
+    *constant_rows("idhn", CONSTANTS, EQUAL_ROWS),
+    *constant_rows("uhga", CONSTANTS, EQUAL_ROWS),
+    *constant_rows("ssdh", CONSTANTS, EQUAL_ROWS),
     *constant_rows("sph", CONSTANTS, r"all \d+ rows of X are equal, or"),
     *constant_rows("dsh", CONSTANTS, r"make only 0 pairs of different centres"),
     *cases(
@@ -194,7 +200,9 @@ def test_constant_rows_are_refused(case):
     case.check()
 
 
-@pytest.mark.parametrize("name", ["itq", "cca", "pcah", "sh", "sph", "dsh"])
+@pytest.mark.parametrize(
+    "name", ["itq", "cca", "pcah", "sh", "sph", "dsh", "idhn", "uhga", "ssdh"]
+)
 def test_squares_that_overflow_are_refused(name):
     """Rows whose squares are no floats are refused, without a warning."""
     with pytest.raises(ValueError, match="X is so large that its squares overflow"):

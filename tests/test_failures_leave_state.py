@@ -63,12 +63,24 @@ FAILURES = [
             "agh",
             "ksh",
             "sdh",
+            "idhn",
+            "uhga",
             "hashed",
         )
     ],
     *[
         (name, "partial_fit", {"nan": NAN, "width": NARROW})
-        for name in ("itq", "lsh", "pcah", "sh", "sph", "dsh", "isohash")
+        for name in (
+            "itq",
+            "lsh",
+            "pcah",
+            "sh",
+            "sph",
+            "dsh",
+            "isohash",
+            "idhn",
+            "uhga",
+        )
     ],
     (
         "cca",

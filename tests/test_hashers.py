@@ -24,13 +24,17 @@ from sklhash import (
     KernelSupervisedHashing,
     PCAHashing,
     RandomHyperplaneHashing,
+    SoftPairwiseHasher,
     SpectralHashing,
     SphericalHashing,
+    SSDHHasher,
     SupervisedDiscreteHashing,
+    UHGAHasher,
 )
 from sklhash.base import BaseHasher
 from sklhash.testing import HASHER_CHECKS
 
+NET = {"hidden_units": (64,), "max_epochs": 4, "random_state": 0}
 HASHERS = [
     ITQ(n_bits=12, random_state=0),
     ITQ(n_bits=70, max_samples=500, random_state=1),
@@ -52,6 +56,11 @@ HASHERS = [
     KernelSupervisedHashing(n_bits=33, n_anchors=50, max_samples=300, random_state=0),
     SupervisedDiscreteHashing(n_bits=12, n_anchors=200, random_state=0),
     SupervisedDiscreteHashing(n_bits=33, n_anchors=100, max_iter=2, random_state=0),
+    SoftPairwiseHasher(n_bits=12, **NET),
+    SoftPairwiseHasher(n_bits=33, attention_weight=1, attention_units=4, **NET),
+    UHGAHasher(n_bits=12, **NET),
+    UHGAHasher(n_bits=33, validation_fraction=0.1, **NET),
+    SSDHHasher(n_bits=12, width=1, **NET),
 ]
 
 
@@ -66,7 +75,7 @@ def test_every_public_hasher_is_checked():
     """The list above names each public hasher."""
     public = {
         value
-        for value in map(sklhash.__dict__.get, sklhash.__all__)
+        for value in (getattr(sklhash, name) for name in sklhash.__all__)
         if inspect.isclass(value) and issubclass(value, BaseHasher)
     }
     assert {type(hasher) for hasher in HASHERS} == public
@@ -212,6 +221,7 @@ STREAMS = [
     SpectralHashing(16, max_samples=1000, random_state=0),
     SphericalHashing(16, max_samples=1000, random_state=0),
     DensitySensitiveHashing(16, max_samples=1000, random_state=0),
+    UHGAHasher(16, hidden_units=(16,), max_epochs=1, max_samples=500, random_state=0),
 ]
 
 

@@ -26,10 +26,15 @@ from sklhash import (
     KernelSupervisedHashing,
     PCAHashing,
     RandomHyperplaneHashing,
+    SoftPairwiseHasher,
     SpectralHashing,
     SphericalHashing,
+    SSDHHasher,
     SupervisedDiscreteHashing,
+    UHGAHasher,
 )
+
+TINY_NET = {"hidden_units": (8,), "max_epochs": 2, "batch_size": 16}
 
 # Some checks fit two features or ten rows: short codes, few neighbours.
 ESTIMATORS = [
@@ -54,6 +59,14 @@ ESTIMATORS = [
     KernelSupervisedHashing(n_bits=5, n_anchors=6, max_samples=15, gamma=0.1, tol=1e-3),
     SupervisedDiscreteHashing(n_bits=2),
     SupervisedDiscreteHashing(n_bits=5, n_anchors=6, max_iter=20, gamma=0.1),
+    SoftPairwiseHasher(n_bits=2, **TINY_NET),
+    SoftPairwiseHasher(
+        n_bits=3, validation_fraction=0.2, relaxation="tanh", **TINY_NET
+    ),
+    UHGAHasher(n_bits=3, **TINY_NET),
+    UHGAHasher(n_bits=4, attention_weight=0.5, optimizer="sgd", lr=0.1, **TINY_NET),
+    SSDHHasher(n_bits=3, width=0.5, **TINY_NET),
+    HammingRetriever(UHGAHasher(n_bits=4, random_state=0, **TINY_NET), n_neighbors=3),
     HammingRetriever(n_neighbors=3),
     HammingRetriever(n_neighbors=2, mode="connectivity", n_jobs=2),
     HammingRetriever(ITQ(n_bits=4, random_state=0), n_neighbors=3),
@@ -79,6 +92,15 @@ EXTRA_CHECKS = [
 ]
 
 
+# What tiny nets may rightly say of tiny data.
+WARNINGS = [
+    "ignore:all of .* training rows have the same code:"
+    "sklearn.exceptions.ConvergenceWarning",
+    "ignore:the half-Gaussians call no two rows alike:UserWarning",
+]
+
+
+@pytest.mark.filterwarnings(*WARNINGS)
 @parametrize_with_checks(ESTIMATORS)
 def test_sklearn_check(estimator, check):
     """scikit-learn's common check holds."""
@@ -86,6 +108,7 @@ def test_sklearn_check(estimator, check):
 
 
 # These checks fit on arrays and transform data frames, or the other way round.
+@pytest.mark.filterwarnings(*WARNINGS)
 @pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
 @pytest.mark.parametrize("check", EXTRA_CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)

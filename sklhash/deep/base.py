@@ -1,0 +1,370 @@
+"""What deep hashers share: a method names its loss and targets, this gives the rest."""
+
+import copy
+import functools
+import inspect
+import warnings
+from abc import abstractmethod
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import validate_data
+from skorch.callbacks import LRScheduler, ProgressBar
+from skorch.helper import predefined_split
+
+from sklhash._sklearn import Integer, Interval, StrOptions
+from sklhash.base import BaseHasher
+from sklhash.codes import MAX_BITS
+from sklhash.rows import BATCH_ROWS
+
+from .callbacks import LearningCurves, Reporter, StaircaseDecay, learning_curves
+from .design import build_module, learn_statistics
+from .device import resolve_device, seeded
+from .examples import Examples, training_batches, validation_batches
+from .net import AttendedHashNet, HashNet
+from .state import freeze, thaw
+
+OPTIMIZERS = {
+    "adam": functools.partial(torch.optim.Adam, fused=True),
+    # As in GAH's code.
+    "sgd": functools.partial(
+        torch.optim.SGD, momentum=0.9, nesterov=True, weight_decay=5e-4
+    ),
+}
+
+#: Training rows whose codes are looked at when training has ended. Of few rows it is
+#: only told if all codes are equal: a share of them says little.
+INSPECTED_ROWS, FEW_ROWS = 2000, 200
+
+
+class DeepHasher(BaseHasher):
+    """Base class of hashers that are networks.
+
+    A subclass writes `_criterion`, which gives its loss, `_targets`, which gives what
+    the loss compares the outputs with, and has all parameters named below.
+    """
+
+    #: Whether the default networks bring each column to unit variance, or all of them
+    #: together, which keeps what the cosines of the rows see.
+    _scale_columns = True
+
+    _parameter_constraints: dict = {
+        "n_bits": [Integer(1, MAX_BITS)],
+        "module": [callable, None],
+        "hidden_units": ["array-like"],
+        "attention_weight": [Interval(Real, 0, 1, closed="both")],
+        "attention_units": [Integer(1, None)],
+        "attention_lr": [Interval(Real, 0, None, closed="neither")],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "backbone_lr_factor": [Interval(Real, 0, None, closed="left")],
+        "lr_decay": [Interval(Real, 0, 1, closed="right")],
+        "lr_decay_steps": [Integer(1, None)],
+        "batch_size": [Integer(2, None)],
+        "max_epochs": [Integer(0, None)],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "callbacks": [list, None],
+        "device": [str],
+        "compile": ["boolean"],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": [Integer(0, None)],
+    }
+
+    @abstractmethod
+    def _criterion(self):
+        """Give the loss, a CodeLoss."""
+
+    @abstractmethod
+    def _targets(self, examples, y, *, resumed):
+        """Give what the loss compares the outputs with.
+
+        Parameters
+        ----------
+        examples : Examples
+            Checked.
+        y : object
+            What the user passed.
+        resumed : bool
+            Whether the net has been trained before.
+
+        Returns
+        -------
+        targets : {ndarray, CSR matrix} of shape (n_samples, ...) or None
+            None if the examples are their own targets.
+        rows : ndarray of shape (n_rows,) or None
+            Rows to train on; None for all.
+        """
+
+    def _fit(self, X, y, *, resume, epochs, data=None):
+        """Train a net, and take it over when it is done.
+
+        Parameters
+        ----------
+        X, y : object
+            What the user passed.
+        resume : bool
+            Go on from the net at hand, if there is one.
+        epochs : int
+        data : tuple (X, y) or None
+            For scikit-learn's callbacks.
+        """
+        self._check_settings()
+        before = getattr(self, "net_", None) if resume else None
+        examples = self._examples(X, reset=before is None, min_samples=2)
+        self._look_at(examples, resumed=before is not None)
+        targets, rows = self._targets(examples, y, resumed=before is not None)
+        examples = Examples(examples.X, targets, rows)
+        net = self._train(examples, before, epochs, data)
+        self._trained_with = self.get_params(deep=False)
+        self.net_, self.n_iter_ = net, len(net.history)
+        self.curves_ = learning_curves(net.history)
+        self._warn_of_dead_bits(examples)
+        return self
+
+    def _look_at(self, examples, *, resumed):
+        """Check all examples; settle the network's design, or hold to it."""
+        chosen = {"n_bits": self.n_bits, "hidden_units": tuple(self.hidden_units)}
+        if resumed:
+            for name, value in chosen.items():
+                if value != self._design[name]:
+                    raise ValueError(
+                        f"{name}={value!r}, but the network at hand was built with "
+                        f"{self._design[name]!r}: set it back, or fit anew without "
+                        "warm_start"
+                    )
+            for _ in examples.checked():  # refuses NaN
+                pass
+            return
+        self._seed = int(self._check_random_state().randint(2**31 - 1))
+        statistics = learn_statistics(examples, self._scale_columns)
+        choices = {"shape": examples.shape, "module": self.module, **chosen}
+        self._design = {**choices, **statistics}
+
+    def _train(self, examples, before, epochs, data):
+        """Run some epochs on a new net, or on a copy of the one before."""
+        state = None if before is None else freeze(before)
+        training, validation = self._split(examples)
+        device = resolve_device(self.device)
+        with (
+            self._iterations(data, epochs, lambda net: {"net_": net}) as reports,
+            seeded(self._seed, device),
+        ):
+            net = self._build_net(device, state, reports, validation)
+            return net.set_params(max_epochs=epochs).partial_fit(training)
+
+    def _check_settings(self):
+        """Refuse settings that are wrong alone or together."""
+        for width in self.hidden_units:
+            if not isinstance(width, Integral) or width < 1:
+                raise ValueError(
+                    f"hidden_units must hold integers >= 1; got {self.hidden_units!r}"
+                )
+        schedulers = [cb for cb in self.callbacks or () if _is_scheduler(cb)]
+        if schedulers and self.lr_decay != 1:
+            raise ValueError(
+                f"lr_decay={self.lr_decay} and the LRScheduler among the callbacks "
+                "would both set the learning rate: set lr_decay=1"
+            )
+        optimizer = OPTIMIZERS.get(self.optimizer, self.optimizer)
+        options = inspect.signature(getattr(optimizer, "func", optimizer)).parameters
+        if self.attention_weight and "differentiable" not in options:
+            raise ValueError(
+                f"optimizer={self.optimizer!r} does not go with attention_weight > 0: "
+                "its class must know `differentiable`, as torch.optim.Adam and SGD do"
+            )
+        if self.attention_weight and self.compile:
+            raise ValueError(
+                "compile=True does not go with attention_weight > 0, which "
+                "differentiates twice: set one of them off"
+            )
+        resolve_device(self.device)
+
+    def _examples(self, X, *, reset, min_samples=1):
+        """Validate rows or images, without converting or copying them.
+
+        Returns
+        -------
+        examples : Examples
+            Of a large array, the numbers have not been looked at yet.
+        """
+        if isinstance(X, torch.Tensor) or _is_large(X):
+            X = X.detach() if isinstance(X, torch.Tensor) else X
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            _check_enough(X, min_samples)
+        else:
+            X = validate_data(
+                self,
+                X,
+                reset=reset,
+                accept_sparse="csr",
+                dtype="numeric",
+                allow_nd=True,
+                ensure_min_samples=min_samples,
+            )
+        if X.ndim not in (2, 4):
+            raise ValueError(
+                "X must hold features, shape (n_samples, n_features), or images, shape "
+                f"(n_samples, n_channels, height, width); got shape {tuple(X.shape)}"
+            )
+        examples = Examples(X)
+        if not reset and examples.shape != self._design["shape"]:
+            raise ValueError(
+                f"X holds examples of shape {examples.shape}, but this "
+                f"{type(self).__name__} was fitted on examples of shape "
+                f"{self._design['shape']}"
+            )
+        return examples
+
+    def _split(self, examples):
+        """Set examples for validation apart."""
+        if not self.validation_fraction:
+            return examples, None
+        rows = np.arange(len(examples))
+        try:
+            kept, held_out = train_test_split(
+                rows, test_size=self.validation_fraction, random_state=self._seed
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} leaves no rows on one "
+                f"side: {error}"
+            ) from error
+        return examples.subset(kept), examples.subset(np.sort(held_out))
+
+    def _build_net(self, device, state=None, reports=(), validation=None):
+        """Build an initialised skorch net, fresh or from a frozen state."""
+        module = build_module(self._design)
+        epoch = 0 if state is None else len(state["history"])
+        options = {
+            "seed": self._seed,
+            "backbone_lr_factor": self.backbone_lr_factor,
+            "single_precision": self._design["module"] is not None,
+            "compile_module": self.compile,
+            "optimizer": OPTIMIZERS.get(self.optimizer, self.optimizer),
+            "lr": self.lr,
+            "batch_size": self.batch_size,
+            "iterator_train": functools.partial(
+                training_batches, seed=self._seed, epoch=epoch
+            ),
+            "iterator_valid": validation_batches,
+            "train_split": validation and predefined_split(validation),
+            "callbacks": self._net_callbacks(reports),
+            "device": device,
+            "verbose": int(self.verbose > 1),
+        }
+        if self.attention_weight:
+            net = AttendedHashNet(
+                module,
+                self._criterion(),
+                attention_weight=self.attention_weight,
+                attention_units=self.attention_units,
+                attention_lr=self.attention_lr,
+                **options,
+            )
+        else:
+            net = HashNet(module, self._criterion(), **options)
+        net.initialize()
+        if state is not None:
+            thaw(state, net)
+        return net
+
+    def _net_callbacks(self, reports):
+        callbacks = [
+            LearningCurves(),
+            StaircaseDecay(self.lr_decay, self.lr_decay_steps),
+        ]
+        if self.verbose:
+            callbacks.append(ProgressBar())
+        return [*callbacks, *copy.deepcopy(self.callbacks or []), Reporter(reports)]
+
+    def _warn_of_dead_bits(self, examples):
+        """Warn if codes of training rows hardly differ; refuse weights of NaN."""
+        n = min(len(examples), INSPECTED_ROWS)
+        rows = np.linspace(0, len(examples) - 1, n).astype(np.intp)
+        batches = examples.subset(rows).batches()
+        projections = np.concatenate([self._project(batch) for batch in batches])
+        if not np.isfinite(projections).all():
+            raise ValueError(f"training diverged, weights are NaN: lower lr={self.lr}")
+        codes = projections > 0
+        way_out = (
+            "Lower lr, train for fewer or more epochs, or look at what makes pairs "
+            "similar; curves_['bit_balance'] and curves_['distinct_codes'] tell when "
+            "it happened."
+        )
+        if len(np.unique(codes, axis=0)) == 1:
+            message = f"all of {n} training rows have the same code. {way_out}"
+            warnings.warn(message, ConvergenceWarning, stacklevel=6)
+            return
+        n_dead = int(np.sum(np.abs(2 * codes.mean(axis=0) - 1) > 0.95))
+        if n_dead and n >= FEW_ROWS:
+            message = (
+                f"{n_dead} of {codes.shape[1]} bits are the same for more than 97.5 % "
+                f"of {n} training rows. {way_out}"
+            )
+            warnings.warn(message, ConvergenceWarning, stacklevel=6)
+
+    def _read(self, X, *, reset):
+        """Validate examples and give them batch by batch."""
+        return (batch for _, batch in self._examples(X, reset=reset).checked())
+
+    def _project(self, X):
+        net = self.net_
+        net.module_.eval()
+        with torch.inference_mode():
+            outputs = net.infer(X)
+            if not torch.isfinite(outputs).all():
+                outputs = torch.full_like(outputs, torch.nan)  # the caller tells
+            return net.criterion_.relax(outputs).cpu().numpy()
+
+    def __getstate__(self):
+        """Leave PyTorch out: weights become arrays, which any machine can open."""
+        state = super().__getstate__().copy()
+        net = state.pop("net_", None)
+        if net is not None:
+            state["_frozen"] = freeze(net)
+        return state
+
+    def __setstate__(self, state):
+        """Build the net again, on this machine's device."""
+        frozen = state.pop("_frozen", None)
+        super().__setstate__(state)
+        if frozen is not None:
+            try:
+                device = resolve_device(self.device)
+            except ValueError:  # trained on a device that this machine lacks
+                device = "cpu"
+            now = self.get_params(deep=False)
+            self.__dict__.update(self._trained_with)  # they may have been set since
+            with seeded(self._seed, device):
+                self.net_ = self._build_net(device, frozen)
+            self.__dict__.update(now)
+
+
+def _is_scheduler(callback):
+    callback = callback[1] if isinstance(callback, tuple) else callback
+    kind = callback if isinstance(callback, type) else type(callback)
+    return issubclass(kind, LRScheduler)
+
+
+def _is_large(X):
+    """Tell whether to check an array batch by batch."""
+    return (
+        isinstance(X, np.ndarray)
+        and X.dtype.kind in "fiub"
+        and X.ndim in (2, 4)
+        and X.shape[0] > BATCH_ROWS
+    )
+
+
+def _check_enough(X, min_samples):
+    if isinstance(X, torch.Tensor) and X.is_complex():
+        raise ValueError(f"Complex data not supported; got a tensor of {X.dtype}")
+    if X.ndim < 2 or 0 in X.shape[1:] or X.shape[0] < min_samples:
+        raise ValueError(
+            f"Found array of shape {tuple(X.shape)} while a minimum of {min_samples} "
+            "sample(s) with at least 1 feature is required"
+        )
