@@ -50,6 +50,7 @@ METHODS = {
     "CCA-ITQ *": sklhash.ITQ(projection="cca"),
     "KSH *": sklhash.KernelSupervisedHashing(),
     "SDH *": sklhash.SupervisedDiscreteHashing(),
+    "IDHN *": sklhash.SoftPairwiseHasher(),
 }
 
 

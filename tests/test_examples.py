@@ -38,7 +38,8 @@ def test_benchmark_runs(script, capsys):
 def check_readme_table(scores, references):
     """README's table gives what the quickstart measures."""
     readme = (ROOT / "README.md").read_text()
-    cells = [line.rsplit("|", 2)[1] for line in readme.splitlines() if " / " in line]
+    rows = [line for line in readme.splitlines() if re.search(r"\.[0-9]{3} / ", line)]
+    cells = [row.rsplit("|", 2)[1] for row in rows]
     printed = [[float(x) for x in re.findall(r"\.[0-9]{3}", cell)] for cell in cells]
     methods = list(dict.fromkeys(name for name, _ in scores))
     measured = [
@@ -46,7 +47,7 @@ def check_readme_table(scores, references):
         for name in methods
     ]
     measured.append([cell.mean() for cell in references.values()])
-    printed = [row for row in printed if row]
-    assert len(printed) == len(measured)
-    for row, values in zip(printed, measured, strict=True):
-        assert row == pytest.approx(values, abs=0.01)
+    for row, values, expected in zip(rows, printed, measured, strict=True):
+        # Networks multiply in single precision, in another order on other machines.
+        tolerance = 0.02 if "network" in row else 0.01
+        assert values == pytest.approx(expected, abs=tolerance), row
