@@ -116,17 +116,22 @@ def score(hasher, data):
 
 
 def measure(hashers, data, n_bits, n_seeds, n_jobs):
-    """Scores of hashers by name, code length and seed."""
+    """Scores of hashers by name and code length, an array over the seeds."""
     keys = [(name, n) for name in hashers for n in n_bits]
-    jobs = (
-        delayed(score)(
-            clone(hashers[name]).set_params(n_bits=n, random_state=seed), data
+    runs = []
+    for seed in range(n_seeds):
+        jobs = (
+            delayed(score)(
+                clone(hashers[name]).set_params(n_bits=n, random_state=seed), data
+            )
+            for name, n in keys
         )
-        for name, n in keys
-        for seed in range(n_seeds)
-    )
-    scores = list(Parallel(n_jobs, verbose=10)(jobs))
-    return dict(zip(keys, np.reshape(scores, (len(keys), n_seeds)), strict=True))
+        runs.append(list(Parallel(n_jobs)(jobs)))
+        cells = zip(keys, runs[-1], strict=True)
+        print(
+            f"seed {seed}:", *(f"{k[0]} {k[1]} {v:.4f}" for k, v in cells), flush=True
+        )
+    return dict(zip(keys, np.transpose(runs), strict=True))
 
 
 def table(title, results, n_bits, paper):

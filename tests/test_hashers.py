@@ -34,7 +34,7 @@ from sklhash import (
 from sklhash.base import BaseHasher
 from sklhash.testing import HASHER_CHECKS
 
-NET = {"hidden_units": (64,), "max_epochs": 4, "random_state": 0}
+NET = {"hidden_units": (64,), "max_epochs": 3, "random_state": 0}
 HASHERS = [
     ITQ(n_bits=12, random_state=0),
     ITQ(n_bits=70, max_samples=500, random_state=1),
@@ -57,9 +57,8 @@ HASHERS = [
     SupervisedDiscreteHashing(n_bits=12, n_anchors=200, random_state=0),
     SupervisedDiscreteHashing(n_bits=33, n_anchors=100, max_iter=2, random_state=0),
     SoftPairwiseHasher(n_bits=12, **NET),
-    SoftPairwiseHasher(n_bits=33, attention_weight=1, attention_units=4, **NET),
-    UHGAHasher(n_bits=12, **NET),
     UHGAHasher(n_bits=33, validation_fraction=0.1, **NET),
+    UHGAHasher(n_bits=9, attention_weight=1, attention_units=4, batch_size=64, **NET),
     SSDHHasher(n_bits=12, width=1, **NET),
 ]
 

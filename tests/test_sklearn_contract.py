@@ -66,7 +66,6 @@ ESTIMATORS = [
     UHGAHasher(n_bits=3, **TINY_NET),
     UHGAHasher(n_bits=4, attention_weight=0.5, optimizer="sgd", lr=0.1, **TINY_NET),
     SSDHHasher(n_bits=3, width=0.5, **TINY_NET),
-    HammingRetriever(UHGAHasher(n_bits=4, random_state=0, **TINY_NET), n_neighbors=3),
     HammingRetriever(n_neighbors=3),
     HammingRetriever(n_neighbors=2, mode="connectivity", n_jobs=2),
     HammingRetriever(ITQ(n_bits=4, random_state=0), n_neighbors=3),
