@@ -16,6 +16,8 @@ Without a file the script does the same with a few synthetic rows, in seconds.
 
 import argparse
 import platform
+import shlex
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -175,13 +177,13 @@ for (name, parts), n in zip(datasets.items(), n_epochs, strict=True):
     print(name)
     results = compare(parts, n_bits, n_seeds, n, methods)
     lines += [describe(name, parts, n_seeds, n), ""]
-    lines += tables(results, n_bits, methods)
+    lines += tables(results, sorted(n_bits), methods)
     if REFERENCE in methods:
         print(ratios(results, n_bits[-1], methods))
 print(*lines, sep="\n")
 if arguments.output:
-    files = " ".join(path.name for path in arguments.data)
-    command = f"python benchmarks/multilabel.py --data {files} --output ..."
+    words = (Path(word).name if "/" in word else word for word in sys.argv[1:])
+    command = f"python benchmarks/multilabel.py {shlex.join(words)}"
     header = [
         "# Soft pairwise similarity on multi-label data",
         "",

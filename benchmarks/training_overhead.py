@@ -16,7 +16,7 @@ import torch
 
 from sklhash import SoftPairwiseHasher, UHGAHasher
 from sklhash.deep.design import build_module
-from sklhash.deep.examples import EpochSampler
+from sklhash.deep.examples import epoch_order
 
 
 def parse_arguments():
@@ -36,15 +36,18 @@ class PlainLoop:
         torch.default_generator.manual_seed(hasher._seed)
         self.module = build_module(hasher._design).to(device)
         self.criterion = hasher._criterion().to(device)
-        self.optimizer = torch.optim.Adam(self.module.parameters(), lr=hasher.lr)
-        self.sampler = EpochSampler(len(X), hasher._seed, epoch=0)
+        self.optimizer = torch.optim.Adam(
+            self.module.parameters(), lr=hasher.lr, fused=True
+        )
+        self.seed, self.epoch = hasher._seed, 0
         self.X, self.y = torch.from_numpy(X), torch.from_numpy(y)
         self.batch_size, self.device = hasher.batch_size, device
 
     def run_epoch(self):
         """Train for one epoch."""
         self.module.train()
-        order = torch.tensor(list(self.sampler))
+        order = torch.from_numpy(epoch_order(len(self.X), self.seed, self.epoch))
+        self.epoch += 1
         for rows in order.split(self.batch_size):
             if len(rows) < self.batch_size:
                 break

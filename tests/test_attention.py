@@ -19,7 +19,7 @@ from sklhash.deep.attention import (
     normalize_gradient,
     virtual_step,
 )
-from sklhash.deep.examples import Examples, training_batches
+from sklhash.deep.examples import Examples, TrainingBatches
 from sklhash.deep.losses import FeatureSimilarityLoss, SoftPairwiseLoss
 from sklhash.deep.modules import MLP, ConvNet
 from sklhash.deep.net import AttendedHashNet, HashNet
@@ -410,7 +410,7 @@ def build_net(kind, module, criterion=None, *, optimizer=SGD, lr=0.1, **options)
         optimizer=optimizer,
         lr=lr,
         backbone_lr_factor=0.5,
-        iterator_train=functools.partial(training_batches, seed=0, epoch=0),
+        iterator_train=functools.partial(TrainingBatches, seed=0, epoch=0),
         train_split=None,
         callbacks__print_log=None,
         device="cpu",

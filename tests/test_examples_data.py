@@ -10,12 +10,12 @@ from numpy.testing import assert_array_equal
 
 from sklhash.deep.examples import (
     BATCH_SIZE,
-    EpochSampler,
     Examples,
+    TrainingBatches,
+    ValidationBatches,
     as_tensor,
+    epoch_order,
     gather,
-    training_batches,
-    validation_batches,
 )
 from sklhash.deep.losses import label_similarity
 
@@ -187,22 +187,19 @@ def test_a_batch_without_any_label(rows, label_matrix):
 
 def test_the_order_depends_on_seed_and_epoch_only():
     """Training that stops and goes on sees the same batches."""
-    sampler = EpochSampler(50, seed=3, epoch=0)
-    assert len(sampler) == 50
-    epochs = [list(sampler) for _ in range(4)]
+    epochs = [epoch_order(50, 3, epoch).tolist() for epoch in range(4)]
     assert all(sorted(epoch) == list(range(50)) for epoch in epochs)
     assert all(a != b for i, a in enumerate(epochs) for b in epochs[:i])
     np.random.seed(1)
     torch.manual_seed(1)
-    later = EpochSampler(50, seed=3, epoch=2)
-    assert [list(later), list(later)] == epochs[2:]
-    assert list(EpochSampler(50, seed=4, epoch=0)) not in epochs
+    assert epoch_order(50, seed=3, epoch=2).tolist() == epochs[2]
+    assert epoch_order(50, seed=4, epoch=0).tolist() not in epochs
 
 
 def test_the_order_leaves_global_generators_alone():
     """NumPy's and PyTorch's numbers stay what they were."""
     before, state = np.random.get_state()[1].copy(), torch.get_rng_state()
-    list(EpochSampler(50, seed=3, epoch=0))
+    epoch_order(50, seed=3, epoch=0)
     assert_array_equal(np.random.get_state()[1], before)
     assert torch.equal(torch.get_rng_state(), state)
 
@@ -221,9 +218,8 @@ def test_the_order_leaves_global_generators_alone():
 def test_training_batches_are_full(n, batch_size, sizes, rows):
     """Rows left over are left out; too few rows for a batch are one batch."""
     examples = Examples(rows[:n], np.arange(n))
-    batches = training_batches(examples, batch_size, seed=0, epoch=0)
-    assert len(batches) == len(sizes)
-    order = list(EpochSampler(n, seed=0, epoch=0))
+    batches = TrainingBatches(examples, batch_size, seed=0, epoch=0)
+    order = epoch_order(n, seed=0, epoch=0).tolist()
     seen = []
     for X, y in batches:
         assert_array_equal(X, rows[y])
@@ -234,13 +230,13 @@ def test_training_batches_are_full(n, batch_size, sizes, rows):
 
 def test_each_epoch_leaves_other_rows_out(rows):
     """Every row is trained on sooner or later."""
-    batches = training_batches(Examples(rows, np.arange(20)), 19, seed=0, epoch=0)
+    batches = TrainingBatches(Examples(rows, np.arange(20)), 19, seed=0, epoch=0)
     left_out = {190 - sum(y.tolist()) for _ in range(200) for _, y in batches}
     assert left_out == set(range(20))
 
 
 def test_validation_batches_are_all_rows_in_order(rows):
     """Nothing is shuffled or left out."""
-    batches = list(validation_batches(Examples(rows, np.arange(20)), 8))
+    batches = list(ValidationBatches(Examples(rows, np.arange(20)), 8))
     assert [len(X) for X, _ in batches] == [8, 8, 4]
     assert_array_equal(torch.cat([y for _, y in batches]), np.arange(20))

@@ -23,7 +23,7 @@ from sklhash.rows import BATCH_ROWS
 from .callbacks import LearningCurves, Reporter, StaircaseDecay, learning_curves
 from .design import build_module, learn_statistics
 from .device import resolve_device, seeded
-from .examples import Examples, training_batches, validation_batches
+from .examples import Examples, TrainingBatches, ValidationBatches
 from .net import AttendedHashNet, HashNet
 from .state import freeze, thaw
 
@@ -248,9 +248,9 @@ class DeepHasher(BaseHasher):
             "lr": self.lr,
             "batch_size": self.batch_size,
             "iterator_train": functools.partial(
-                training_batches, seed=self._seed, epoch=epoch
+                TrainingBatches, seed=self._seed, epoch=epoch
             ),
-            "iterator_valid": validation_batches,
+            "iterator_valid": ValidationBatches,
             "train_split": validation and predefined_split(validation),
             "callbacks": self._net_callbacks(reports),
             "device": device,

@@ -49,7 +49,8 @@ class LearningCurves(Callback):
         balance = (2 * torch.minimum(share, 1 - share)).mean()
         codes = np.packbits(torch.cat(self.codes_).cpu().numpy(), axis=1)
         net.history.record("bit_balance", float(balance))
-        net.history.record("distinct_codes", len(np.unique(codes, axis=0)))
+        distinct = {code.tobytes() for code in codes}  # faster than np.unique
+        net.history.record("distinct_codes", len(distinct))
 
 
 class StaircaseDecay(Callback):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 from sklearn.utils import check_array, gen_batches
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset
 
 from sklhash.rows import release
 
@@ -45,7 +45,7 @@ class Examples(Dataset[tuple[Tensor, Tensor | None]]):
 
         Parameters
         ----------
-        index : list of int
+        index : ndarray of shape (n,) or slice
 
         Returns
         -------
@@ -164,47 +164,67 @@ def _without_empty_columns(labels: Any) -> Any:
     return csr_array((labels.data, column, labels.indptr), shape)
 
 
-class EpochSampler(Sampler[int]):
-    """Rows in an order that depends on a seed and on the number of the epoch.
+def epoch_order(n_samples: int, seed: int, epoch: int) -> NDArray[np.intp]:
+    """Give the order of the rows in one epoch.
 
-    Training that stops and goes on sees the batches of training in one go.
+    It depends on nothing else: training that stops and goes on sees the batches of
+    training in one go.
 
     Parameters
     ----------
     n_samples : int
     seed : int
     epoch : int
-        Number of the first epoch.
+
+    Returns
+    -------
+    order : ndarray of shape (n_samples,)
     """
-
-    def __init__(self, n_samples: int, seed: int, epoch: int):
-        self.n_samples = n_samples
-        self.seed = seed
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.n_samples
-
-    def __iter__(self) -> Iterator[int]:
-        rng = np.random.RandomState([self.seed, self.epoch])
-        self.epoch += 1
-        yield from rng.permutation(self.n_samples).tolist()
+    return np.random.RandomState([seed, epoch]).permutation(n_samples)
 
 
-def training_batches(
-    examples: Examples, batch_size: int, seed: int, epoch: int
-) -> DataLoader[Any]:
-    """Shuffled batches, all of one size.
+class TrainingBatches:
+    """Shuffled batches, all of one size; each iteration is an epoch.
 
     The rows of an epoch that do not fill a batch are left out, as in the authors' code
     of both papers; an epoch of fewer rows than a batch is one batch.
+
+    Parameters
+    ----------
+    examples : Examples
+    batch_size : int
+    seed : int
+    epoch : int
+        Number of the first epoch.
     """
-    sampler = EpochSampler(len(examples), seed, epoch)
-    batches = BatchSampler(sampler, batch_size, drop_last=len(examples) >= batch_size)
-    return DataLoader(examples, sampler=batches, batch_size=None)
+
+    def __init__(self, examples: Examples, batch_size: int, seed: int, epoch: int):
+        self.examples = examples
+        self.batch_size = min(batch_size, len(examples))
+        self.seed = seed
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor | None]]:
+        order = epoch_order(len(self.examples), self.seed, self.epoch)
+        self.epoch += 1
+        n_batches = len(order) // self.batch_size
+        for rows in order[: n_batches * self.batch_size].reshape(n_batches, -1):
+            yield self.examples[rows]
 
 
-def validation_batches(examples: Examples, batch_size: int) -> DataLoader[Any]:
-    """Batches in order."""
-    batches = BatchSampler(range(len(examples)), batch_size, drop_last=False)
-    return DataLoader(examples, sampler=batches, batch_size=None)
+class ValidationBatches:
+    """Batches in order.
+
+    Parameters
+    ----------
+    examples : Examples
+    batch_size : int
+    """
+
+    def __init__(self, examples: Examples, batch_size: int):
+        self.examples = examples
+        self.batch_size = batch_size
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor | None]]:
+        for rows in gen_batches(len(self.examples), self.batch_size):
+            yield self.examples[rows]

@@ -93,6 +93,11 @@ class HashNet(NeuralNet):
             return as_input(to_device(x, self.device))
         return to_tensor(y, device=self.device)
 
+    def _set_training(self, training=True):
+        """Change between training and evaluation, if there is a change."""
+        if self.module_.training != training:
+            super()._set_training(training)
+
     def train_step_single(self, batch, **fit_params):
         """Compute the terms of the loss and the gradients."""
         self._set_training(True)
