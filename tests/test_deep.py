@@ -48,6 +48,10 @@ each_method = pytest.mark.parametrize(
 )
 
 
+#: Enough steps for the running means of batch normalisation to settle.
+IMAGE_STEPS = {"max_epochs": 5, "batch_size": 16, "lr": 1e-3}
+
+
 class WithDropout(nn.Module):
     """A network whose training draws random numbers and has running means."""
 
@@ -233,7 +237,7 @@ class TestInput:
         """Images of bytes get the codes of images of floats, bytes / 255."""
         X, y = images
         floats = X.astype(np.float32) / 255
-        hasher = make(module=module)
+        hasher = make(module=module, **IMAGE_STEPS)
         codes = hasher.fit(X, y).transform(X)
         assert len(np.unique(codes, axis=0)) > 1
         rows, whole = form(floats), form(X)
@@ -246,7 +250,7 @@ class TestInput:
     def test_images_of_other_sizes_are_refused(self, images):
         """What was fitted on images takes images of that size only."""
         X, y = images
-        hasher = soft().fit(X, y)
+        hasher = soft(**IMAGE_STEPS).fit(X, y)
         for other in (X[:, :, :7], X[:, :, :, :7], X.reshape(-1, 64)):
             with pytest.raises(ValueError, match=r"shape|features"):
                 hasher.transform(other)
