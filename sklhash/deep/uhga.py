@@ -257,9 +257,9 @@ class UHGAHasher(FeatureSimilarityHasher):
     `alpha` in units of `n_bits`, pairs within one batch, any optimiser, and
     `attention_weight`, of which the paper's tables show 0 and 1.
 
-    On deep features of CIFAR-10 gradient attention did not raise mAP over plain
-    gradients in any setting tried (``benchmarks/uhga.py``): with Adam the differences
-    were within the noise, with SGD it was worse. It takes time and memory in proportion
+    On deep features of CIFAR-10 gradient attention never ranked better than plain
+    gradients at their best (``benchmarks/uhga.py``): with Adam the differences were
+    within the noise, with SGD it was worse. It takes time and memory in proportion
     to ``batch_size ** 2 * n_bits``. Hence it is off by default.
 
     `decision_function` gives the relaxed codes, between -1 and 1. An interrupt from the
