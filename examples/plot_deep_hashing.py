@@ -67,10 +67,12 @@ for name in ("hard", "soft", "quantization", "valid_loss"):
 left.set(xlabel="epoch", ylabel="loss", title="terms of the loss")
 left.legend()
 right.plot(curves["epoch"], curves["distinct_codes"], color="tab:green")
-right.set(xlabel="epoch", ylabel="distinct codes", title="codes", ylim=(0, None))
+right.set(xlabel="epoch", title="codes", ylim=(0, None))
+right.set_ylabel("distinct codes", color="tab:green")
 balance = right.twinx()
 balance.plot(curves["epoch"], curves["bit_balance"], color="tab:orange")
-balance.set(ylabel="bit balance (1 is even)", ylim=(0, 1))
+balance.set(ylim=(0, 1))
+balance.set_ylabel("bit balance (1 is even)", color="tab:orange")
 
 # %%
 # Search

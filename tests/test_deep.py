@@ -949,6 +949,13 @@ class TestWarnings:
 class TestPickles:
     """Fitted hashers as files."""
 
+    def test_weights_of_another_network_are_refused(self, data):
+        """A network whose class has changed since does not open with random weights."""
+        state = soft().fit(*data).__getstate__()
+        state["_frozen"]["module"]["hash_layer.bias"] = np.zeros(99)
+        with pytest.raises(RuntimeError, match=r"size mismatch for hash_layer\.bias"):
+            soft().__setstate__(state)
+
     @each_method
     def test_nothing_of_torch_inside(self, make, data):
         """Weights are arrays: the file names neither torch nor skorch."""

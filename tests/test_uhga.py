@@ -34,7 +34,7 @@ def ssdh(**params):
 
 
 @pytest.fixture(scope="module")
-def X(digits):  # noqa: N802
+def X(digits):  # noqa: N802 -- the rows, as everywhere
     """Digits enough to learn from."""
     return digits[0][:190]
 

@@ -104,6 +104,7 @@ class _PairScores(torch.autograd.Function):
     """
 
     @staticmethod
+    # torch gives ctx no type.
     def forward(ctx, own, first, second, weight, out):  # type: ignore[no-untyped-def]
         ctx.save_for_backward(own, first, second, weight, out)
         u = torch.zeros_like(first)
@@ -200,6 +201,7 @@ def virtual_step(
         {**group, "params": [copies[id(p)] for p in group["params"]], **options}
         for group in optimizer.param_groups
     ]
+    # The base class of optimisers does not know the option, its subclasses do.
     virtual = type(optimizer)(groups, differentiable=True)  # type: ignore[call-arg]
     for parameter, state in optimizer.state.items():
         virtual.state[copies[id(parameter)]] = copy.deepcopy(state)

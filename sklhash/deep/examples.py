@@ -130,7 +130,8 @@ def as_tensor(values: Any) -> Tensor:
     Returns
     -------
     tensor : Tensor of shape (n, ...)
-        Double precision, single precision or uint8; other numbers become doubles.
+        uint8, int64 and floats of 4 or 8 bytes stay; other numbers of one or two bytes
+        become float32, all others float64.
     """
     if isinstance(values, Tensor):
         return values

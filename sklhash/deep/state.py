@@ -49,12 +49,18 @@ def thaw(state, net):
     state : dict
     net : HashNet
         Initialised, with a module of the same shape.
+
+    Raises
+    ------
+    RuntimeError
+        If the module has other weights, because its class has changed since.
     """
     net.criterion_.step = state["step"]
     net.history_ = History([dict(epoch, batches=[]) for epoch in state["history"]])
     for name in net._modules:
         module, weights = getattr(net, name + "_"), state.get(name)
-        if weights is not None and _fits(weights, module):
+        # Only attention may start anew: codes of random weights would be garbage.
+        if weights is not None and (name == "module" or _fits(weights, module)):
             tensors = {key: torch.as_tensor(value) for key, value in weights.items()}
             module.load_state_dict(tensors)
     for name in net._optimizers:

@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from abc import abstractmethod
 from numbers import Real
 
 import numpy as np
@@ -50,6 +51,11 @@ class FeatureSimilarityHasher(DeepHasher):
         Returns
         -------
         self : object
+
+        Raises
+        ------
+        ValueError
+            If all rows are equal, parameters do not go together, or training diverges.
         """
         data = (X, y)
         return self._fit(
@@ -73,6 +79,7 @@ class FeatureSimilarityHasher(DeepHasher):
         """
         return self._fit(X, y, resume=True, epochs=1)
 
+    @abstractmethod
     def _bounds(self, features):
         """Cosines from which on, and up to which, pairs are alike and different.
 
@@ -85,7 +92,6 @@ class FeatureSimilarityHasher(DeepHasher):
         -------
         similar, dissimilar : float
         """
-        raise NotImplementedError
 
     def _criterion(self):
         center = None if self.center_ is None else torch.from_numpy(self.center_)
