@@ -1,6 +1,8 @@
 """Exact nearest neighbours and radius search, ordered by (distance, position).
 
-A pair that may be an answer is kept as one integer,
+Hamming distances are searched by compiled kernels (:mod:`._scan`), where those can be
+had and are worth loading; what stands here does the rest, and is what kernels are
+tested against. A pair that may be an answer is kept as one integer,
 
     pair = (query * n_ranks + rank) * n_gallery + position,
 
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 
 from ._blocks import Packed, gallery_blocks, query_batches
 from ._code_metrics import EVERY_QUERY, CodeMetric, bind_metric
+from ._numba import kernels_pay
 
 Pairs = NDArray[np.int64]
 
@@ -80,6 +83,10 @@ def top_k(
     positions : ndarray of shape (n_queries, k), dtype intp
         Equal distances are ordered by position.
     """
+    if metric == "hamming" and _by_kernels(queries, gallery):
+        from ._scan import top_k as compiled
+
+        return compiled(queries, gallery, k, n_jobs)
     bound = bind_metric(metric, queries, gallery)
     size = max(1, MAX_BLOCK_PAIRS // (BLOCK_WIDTH * k))
     size = min(size, _codec(bound, gallery).max_queries)
@@ -120,6 +127,10 @@ def within_radius(
     positions : ndarray of shape (n_found,), dtype intp
         Equal distances are ordered by position.
     """
+    if metric == "hamming" and _by_kernels(queries, gallery):
+        from ._scan import within_radius as compiled
+
+        return compiled(queries, gallery, radius, n_jobs)
     bound = bind_metric(metric, queries, gallery)
     parts = Parallel(n_jobs, require="sharedmem")(
         delayed(_within_radius_batch)(
@@ -132,6 +143,11 @@ def within_radius(
     )
     indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.intp)
     return indptr, found, positions
+
+
+def _by_kernels(queries: Packed, gallery: Packed) -> bool:
+    n_bytes = gallery.shape[1]
+    return kernels_pay(len(queries), len(gallery), -(-n_bytes // 8), n_bytes)
 
 
 def _top_k_batch(
