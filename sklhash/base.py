@@ -12,13 +12,13 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._sklearn import check_same_namespace, get_namespace_and_device, move_to
 from .codes import PackedCodes, pack
-from .rows import BATCH_ROWS, Batches, float_dtypes, is_array_api, stack
+from .encoding import call_in_threads, room_for_codes
+from .rows import BATCH_ROWS, Batches, float_dtypes, is_array_api, release, stack
 
 
 class BaseHasher(
@@ -38,6 +38,12 @@ class BaseHasher(
 
     #: A fitted array, if the hasher takes arrays of any array API namespace.
     _array_attribute: str | None = None
+    #: Whether dense rows that are not finite have projections that are not either. Then
+    #: the rows need not be read twice: to be checked, and to be projected.
+    _projects_nan_to_nan = False
+    #: Whether `_project` calls BLAS so often that threads of ours, if nobody says how
+    #: many, do better than BLAS's own, which wait for each other at the end of a call.
+    _threads_instead_of_blas = False
 
     @abstractmethod
     def _project(self, X):
@@ -65,7 +71,7 @@ class BaseHasher(
         projections : ndarray of shape (n_samples, n_bits), dtype float
         """
         batches = self._batches(X, "decision_function")
-        return stack([self._projections(batch) for batch in batches])
+        return stack(self._map(lambda batch, rows: self._projections(batch), batches))
 
     def transform(self, X):
         """Hash rows to codes, one byte a bit.
@@ -79,45 +85,87 @@ class BaseHasher(
         codes : ndarray of shape (n_samples, n_bits), dtype uint8
             Zeros and ones.
         """
-        return stack([self._hash(batch) for batch in self._batches(X, "transform")])
+        batches = self._batches(X, "transform")
+        return stack(self._map(lambda batch, rows: self._hash(batch), batches))
 
-    def encode(self, X, *, n_jobs=None):
+    def encode(self, X, *, n_jobs=None, out=None):
         """Hash rows to packed codes, in batches of bounded memory.
+
+        Besides the codes, each thread holds the projections of one batch of 8192 rows,
+        and the rows themselves where they must be converted to floats.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             May be a memory map: it is read batch by batch.
         n_jobs : int, default=None
-            Threads, as in joblib. The codes do not depend on it.
+            Threads, as in joblib; with several, BLAS runs on one in each. The codes do
+            not depend on it. With None, linear hashers take as many as BLAS would, and
+            other hashers one, which leaves BLAS, or PyTorch, to its own.
+        out : ndarray of shape (n_samples, ceil(n_bits / 8)), dtype uint8, default=None
+            Where to put the codes, such as a memory map. None makes an array. If X
+            turns out bad only after some batches, as where one of its last rows is NaN,
+            `out` is left with the codes of some rows, and nothing is returned.
 
         Returns
         -------
         PackedCodes
+            Of `out` itself, if that is given.
+
+        Raises
+        ------
+        TypeError
+            If `out` is no uint8 array.
+        ValueError
+            If X is not as in `fit` or not finite, or if `out` has another shape, cannot
+            be written to, or shares memory with X. In the latter cases nothing has been
+            written.
         """
-        parts = Parallel(n_jobs, require="sharedmem")(
-            delayed(self._encode_batch)(batch) for batch in self._batches(X, "encode")
+        batches, n_bits = self._batches(X, "encode"), self._n_features_out
+        packed = room_for_codes(out, batches.shape[0], n_bits, batches.X)
+
+        def encode(batch, rows):
+            codes = self._hash(batch)
+            if codes.shape[1] != n_bits:
+                raise ValueError(
+                    f"{type(self).__name__} projects to {codes.shape[1]} bits, but has "
+                    f"{n_bits} features out: was n_bits changed after fit?"
+                )
+            packed[rows] = pack(move_to(codes, xp=np, device="cpu"))
+
+        self._map(encode, batches, n_jobs)
+        return PackedCodes(packed, n_bits)
+
+    def _map(self, function, batches, n_jobs=None):
+        """List what a function gives for each batch and the slice of its rows."""
+
+        def read_and_call(rows):
+            result = function(batches.read(rows), rows)
+            release(batches.X)
+            return result
+
+        return call_in_threads(
+            read_and_call,
+            batches.slices(),
+            n_jobs,
+            instead_of_blas=self._threads_instead_of_blas
+            and not is_array_api(batches.X),
         )
-        return PackedCodes.concatenate(parts)
 
     def _projections(self, X):
         with np.errstate(over="ignore", invalid="ignore"):  # the check below tells
             projections = self._project(X)
-        xp, _, _ = get_namespace_and_device(projections)
-        if not xp.all(xp.isfinite(projections)):
-            raise ValueError(
-                "X is so large that its projections overflow: scale it down"
-            )
-        return projections
+            xp, _, _ = get_namespace_and_device(projections)
+            if xp.all(xp.isfinite(projections)):
+                return projections
+            if isinstance(X, np.ndarray):
+                assert_all_finite(X, input_name="X")
+        raise ValueError("X is so large that its projections overflow: scale it down")
 
     def _hash(self, X):
         projections = self._projections(X)
         xp, _, _ = get_namespace_and_device(projections)
         return xp.astype(projections > 0, xp.uint8)
-
-    def _encode_batch(self, X):
-        codes = move_to(self._hash(X), xp=np, device="cpu")
-        return PackedCodes(pack(codes), codes.shape[1])
 
     def _batches(self, X, method):
         """Validate rows and give them batch by batch, in an order all methods share."""
@@ -125,7 +173,10 @@ class BaseHasher(
         if self._array_attribute is not None:
             name = self._array_attribute
             check_same_namespace(X, self, attribute=name, method=method)
-        return self._read(X, reset=False)
+        batches = self._read(X, reset=False)
+        if self._projects_nan_to_nan and isinstance(batches.X, np.ndarray):
+            batches.ensure_all_finite = False
+        return batches
 
     def _read(self, X, *, reset, min_samples=1, at_once=False):
         """Validate rows and give them batch by batch.

@@ -21,11 +21,17 @@ class Batches:
     Parameters
     ----------
     X : {array, CSR matrix} of shape (n_samples, n_features)
+
+    Attributes
+    ----------
+    ensure_all_finite : bool
+        Whether to look for NaN and infinity. If not, X is a NumPy array.
     """
 
     def __init__(self, X):
         self.X = X
         self.shape = X.shape
+        self.ensure_all_finite = True
 
     @property
     def example(self):
@@ -36,11 +42,35 @@ class Batches:
         return xp.asarray(self.X[:0, :], copy=True)
 
     def __iter__(self):
-        dtypes = float_dtypes(self.X)
-        for rows in gen_batches(self.shape[0], BATCH_ROWS):
-            batch = self.X[rows, :]
-            yield check_array(batch, accept_sparse="csr", dtype=dtypes, input_name="X")
+        for rows in self.slices():
+            yield self.read(rows)
             release(self.X)
+
+    def slices(self):
+        """Where the batches lie, first to last."""
+        return list(gen_batches(self.shape[0], BATCH_ROWS))
+
+    def read(self, rows):
+        """Check one batch and give it.
+
+        Parameters
+        ----------
+        rows : slice
+
+        Returns
+        -------
+        batch : {array, CSR matrix} of shape (n_rows, n_features), dtype float
+        """
+        batch, dtypes = self.X[rows, :], float_dtypes(self.X)
+        if not self.ensure_all_finite and batch.dtype in dtypes:
+            return batch
+        return check_array(
+            batch,
+            accept_sparse="csr",
+            dtype=dtypes,
+            ensure_all_finite=self.ensure_all_finite,
+            input_name="X",
+        )
 
 
 def release(X):

@@ -309,7 +309,7 @@ class DeepHasher(BaseHasher):
 
     def _read(self, X, *, reset):
         """Validate examples and give them batch by batch."""
-        return (batch for _, batch in self._examples(X, reset=reset).checked())
+        return _Batches(self._examples(X, reset=reset))
 
     def _project(self, X):
         net = self.net_
@@ -319,6 +319,10 @@ class DeepHasher(BaseHasher):
             if not torch.isfinite(outputs).all():
                 outputs = torch.full_like(outputs, torch.nan)  # the caller tells
             return net.criterion_.relax(outputs).cpu().numpy()
+
+    @property
+    def _n_features_out(self):
+        return self._design["n_bits"]
 
     def __getstate__(self):
         """Leave PyTorch out: weights become arrays, which any machine can open."""
@@ -342,6 +346,22 @@ class DeepHasher(BaseHasher):
             with seeded(self._seed, device):
                 self.net_ = self._build_net(device, frozen)
             self.__dict__.update(now)
+
+
+class _Batches:
+    """What `BaseHasher` hashes at a time: examples, checked batch by batch."""
+
+    def __init__(self, examples):
+        self.examples, self.X, self.shape = examples, examples.X, examples.X.shape
+
+    def slices(self):
+        """Where the batches lie, first to last."""
+        return list(self.examples._slices(self.shape[0]))
+
+    def read(self, rows):
+        """Check one batch and give it, as a tensor."""
+        ((_, batch),) = Examples(self.X[rows]).checked()
+        return batch
 
 
 def _is_scheduler(callback):
