@@ -10,6 +10,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
 from sklhash import HammingRetriever, SoftPairwiseHasher, UHGAHasher
+from sklhash.hamming import _torch, top_k, within_radius
+from sklhash.hamming._torch import DeviceGallery, top_k_on_device
 
 pytestmark = pytest.mark.gpu
 
@@ -209,3 +211,60 @@ def test_another_gpu_than_there_is():
     device = f"cuda:{torch.cuda.device_count()}"
     with pytest.raises(ValueError, match=f"device='{device}' cannot be used here"):
         UHGAHasher(device=device).fit(np.eye(4))
+
+
+@pytest.mark.parametrize("n_bytes", [1, 2, 6, 8, 9, 32, 256, 257, 1000, 8192])
+@pytest.mark.parametrize("n_distinct", [None, 5])
+def test_search_on_the_gpu(n_bytes, n_distinct, rng):
+    """Distances, positions and their order are those of the search on the CPU."""
+    n_samples = 20_000 if n_bytes < 100 else 2000
+    gallery = rng.randint(256, size=(n_samples, n_bytes)).astype(np.uint8)
+    gallery[:, -1] &= 127  # a padding bit: 65,535 bits are the most
+    if n_distinct:
+        gallery = gallery[rng.randint(n_distinct, size=n_samples)]
+    queries = np.vstack([gallery[:300], 127 - gallery[:5] % 128])
+    held = DeviceGallery(gallery[:500], "cuda")
+    held.extend(gallery[500:])
+    for k in (1, 10, 1000):
+        expected = top_k(queries, gallery, k)
+        for found in (held.top_k(queries, k), held.top_k(queries[:300], k)):
+            for part, other in zip(found, expected, strict=True):
+                assert part.dtype == other.dtype
+                assert_array_equal(part, other[: len(part)])
+    for part, other in zip(
+        held.within_radius(queries, n_bytes),
+        within_radius(queries, gallery, n_bytes),
+        strict=True,
+    ):
+        assert part.dtype == other.dtype
+        assert_array_equal(part, other)
+
+
+def test_search_takes_bounded_memory_of_the_gpu(rng):
+    """Besides the packed codes, less than 1 GB is taken, whatever is searched."""
+    for n_bytes, n_gallery, n_queries, k in [
+        (8, 3_000_000, 1, 10),
+        (8, 1_000_000, 2000, 1000),
+        (128, 300_000, 5000, 10),
+        (8192, 3000, 3000, 3000),
+    ]:
+        gallery = rng.randint(256, size=(n_gallery, n_bytes), dtype=np.uint8)
+        held = DeviceGallery(gallery, "cuda")
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        held.top_k(gallery[:n_queries], k)
+        assert torch.cuda.max_memory_allocated() - before < 1e9
+        del held
+
+
+def test_chunks_of_the_gpu_are_invisible(rng, monkeypatch):
+    """Small blocks give the answers of large ones."""
+    gallery = rng.randint(256, size=(5000, 3)).astype(np.uint8)
+    expected = top_k_on_device(gallery[:100], gallery, 50, device="cuda")
+    monkeypatch.setattr(_torch, "BLOCK_PAIRS", 1000)
+    monkeypatch.setattr(_torch, "BLOCK_QUERIES", 7)
+    monkeypatch.setattr(_torch, "ANSWERS", 900)
+    found = top_k_on_device(gallery[:100], gallery, 50, device="cuda")
+    for part, other in zip(found, expected, strict=True):
+        assert_array_equal(part, other)
