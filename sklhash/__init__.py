@@ -12,6 +12,7 @@ from .lsh import RandomHyperplaneHashing
 from .pca import PCAHashing
 from .retrieval import HammingRetriever
 from .sdh import SupervisedDiscreteHashing
+from .shards import merge_neighbors, search_shards, search_shards_within
 from .spectral import SpectralHashing
 from .spherical import SphericalHashing
 
@@ -33,6 +34,9 @@ __all__ = [
     "SphericalHashing",
     "SupervisedDiscreteHashing",
     "UHGAHasher",
+    "merge_neighbors",
+    "search_shards",
+    "search_shards_within",
 ]
 
 _DEEP = ("SSDHHasher", "SoftPairwiseHasher", "UHGAHasher")

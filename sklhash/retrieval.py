@@ -1,18 +1,11 @@
 """Exact neighbours in Hamming space as a scikit-learn estimator."""
 
-import itertools
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.sparse import csr_matrix, issparse
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    clone,
-)
+from sklearn.base import BaseEstimator, clone
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import gen_batches, get_tags
+from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -20,7 +13,6 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.validation import (
     check_consistent_length,
-    check_is_fitted,
     validate_data,
 )
 
@@ -35,22 +27,28 @@ from ._sklearn import (
 )
 from .codes import PackedCodes
 from .encoding import encode_with
-from .hamming import METRICS, top_k, within_radius
+from .graphs import NeighborGraphs
+from .hamming import ALGORITHMS, METRICS
 from .metrics import RetrievalScorer
 from .metrics.labels import check_labels, join_labels
+from .neighbors import (
+    check_device,
+    check_has_gallery,
+    index_of,
+    nearest,
+    split,
+    within,
+    without_self,
+)
+from .projections import as_projections, holds_codes, project_with
+from .raw_rows import RawRows
+from .rerank import RERANKS, rerank_blocks
 
-#: Votes, queries times classes, that `predict` counts at once.
-BLOCK_VOTES = 2**20
 #: Radii: of Hamming distances, and of others.
 WHOLE, REAL = Integer(0, None), Interval(Real, 0, None, closed="left")
 
 
-class HammingRetriever(
-    CallbackSupportMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    BaseEstimator,
-):
+class HammingRetriever(CallbackSupportMixin, NeighborGraphs, BaseEstimator):
     """Search a gallery of binary codes, exactly.
 
     The fitted rows are the gallery. Without a hasher the rows are codes already, so a
@@ -66,21 +64,40 @@ class HammingRetriever(
         Neighbours that `kneighbors`, `predict` and `transform` look for.
     radius : int or float, default=2
         Largest distance that `radius_neighbors` accepts; inclusive. For Hamming a whole
-        number of bits, for spherical distances any finite number >= 0 (about half of
-        all pairs of random codes are within the default).
+        number of bits, for other distances any finite number >= 0 (about half of all
+        pairs of random codes are within the default, if distances are spherical).
     mode : {'distance', 'connectivity'}, default='distance'
         What `transform` puts into the graph: distances, for which it looks for one
         neighbour more because a training row finds itself, or ones.
-    metric : {'hamming', 'spherical'}, default='hamming'
+    metric : {'hamming', 'spherical', 'asymmetric'}, default='hamming'
         ``'hamming'`` is the number of differing bits. ``'spherical'`` is the spherical
         Hamming distance of Spherical Hashing [1]_: differing bits divided by common
         ones, bits that both codes set, plus 0.1 (the 0.1 is from the authors' code). It
         is made for codes whose bit 1 means "inside a ball", as those of
         :class:`~sklhash.SphericalHashing`: inverting all bits changes it. The triangle
-        inequality does not hold.
-    algorithm : {'auto', 'brute'}, default='auto'
-        How to search; all algorithms give the same answers in the same order.
-        ``'brute'`` compares with the whole gallery, and so does ``'auto'`` for now.
+        inequality does not hold. ``'asymmetric'`` compares the real-valued projections
+        of the queries with the bits of the gallery: the sum of ``abs(p)`` over the
+        projections p whose sign is not that of the bit, see Notes.
+    algorithm : {'auto', 'brute', 'multi_index'}, default='auto'
+        How to search by Hamming distance; all algorithms give the same answers in the
+        same order. ``'brute'`` compares with the whole gallery.
+        ``'multi_index'`` looks queries up in tables of parts of the codes [2]_, which
+        need memory of their own, see Notes, and leaves those to brute force that the
+        tables would take longer for. ``'auto'`` measures what is faster, and builds
+        tables for large galleries only (half a million words of 64 bits or more).
+    device : str, default='cpu'
+        Where to search by Hamming distance: ``'cpu'``, or a device of PyTorch's, such
+        as ``'cuda'``, to which the first search copies the codes, and where `algorithm`
+        and `n_jobs` do not count.
+    rerank : {'cosine', 'euclidean'} or None, default=None
+        Take the nearest codes as a shortlist and order it by this distance of the raw
+        rows, in double precision: `kneighbors`, `kneighbors_graph`, `transform` and
+        `predict` then answer with the best `n_neighbors` of the shortlist. The rows of
+        the gallery are kept for that, see Notes. `radius_neighbors` and `score` stay
+        with the codes.
+    n_candidates : int, default=None
+        Length of the shortlist, `n_neighbors` or more; a whole gallery that is shorter.
+        None for ``max(10 * n_neighbors, 100)``. Without `rerank` it means nothing.
     n_jobs : int, default=None
         Threads that search, as in joblib. Answers do not depend on it.
 
@@ -93,6 +110,11 @@ class HammingRetriever(
     gallery_labels_ : ndarray of shape (n_gallery,), csr_array of shape \
             (n_gallery, n_labels), or None
         Labels of the gallery, if given.
+    index_nbytes_ : int
+        Memory, in bytes, of what has been built for searching: tables, or codes on
+        `device`. Pickles leave it out; it is built again when it is wanted.
+    gallery_rows_ : RawRows or None
+        The gallery's raw rows, with `rerank`; its `parts` are the matrices given.
     n_samples_fit_ : int
         Number of rows in the gallery.
     n_features_in_ : int
@@ -110,15 +132,36 @@ class HammingRetriever(
     of which a bit is ``> 0``, or is a :class:`PackedCodes`. At the end of a pipeline
     the neighbours of X are ``pipe[-1].kneighbors(pipe[:-1].transform(X))``.
 
-    Distances are int32 numbers of bits, or float64 with ``metric='spherical'``. Those
-    are ranked as fractions of whole numbers, so that rounding neither makes nor breaks
-    a tie.
+    Distances are int32 numbers of bits, or float64 otherwise. Spherical ones are ranked
+    as fractions of whole numbers, so that rounding neither makes nor breaks a tie.
+
+    **Asymmetric distances** keep what rounding a query to bits would lose. The gallery
+    takes no more memory; a search takes several times as long as by Hamming distance,
+    as every byte of the gallery is looked up in a table. Dong et al. [2]_ and Gordo et
+    al. [3]_ propose distances of this kind; we could not read them in full, and the
+    weight ``abs(p)`` is our choice. It is how far a query would have to move, one
+    projection after the other, to have the code, and ranks as the inner product of p
+    with the code as -1 and +1 does. Distances are in the unit of the projections. Those
+    are a hasher's `decision_function`, or the output of a plain transformer. Without a
+    hasher X holds them, while `fit` also takes codes. They are not kept for the
+    gallery, so queries must be given, and cannot be codes.
+
+    **Re-ranking** keeps the rows that `fit` and `partial_fit` are given, by reference:
+    arrays, memory maps and CSR matrices are not copied, so a map stays on disk, and
+    must not be changed afterwards. (Other forms are converted. Pickling the retriever
+    writes the rows, too.) Cosine distances are one minus the cosine, 1 from a row of
+    zeros.
 
     References
     ----------
     .. [1] J.-P. Heo, Y. Lee, J. He, S.-F. Chang, S.-E. Yoon, "Spherical hashing", CVPR
        2012; "Spherical hashing: binary code embedding with hyperspheres", IEEE
        Transactions on Pattern Analysis and Machine Intelligence 37 (11), 2015.
+    .. [2] W. Dong, M. Charikar, K. Li, "Asymmetric distance estimation with sketches
+       for similarity search in high-dimensional spaces", SIGIR 2008.
+    .. [3] A. Gordo, F. Perronnin, Y. Gong, S. Lazebnik, "Asymmetric distances for
+       binary embeddings", IEEE Transactions on Pattern Analysis and Machine
+       Intelligence 36 (1), 2014.
 
     Examples
     --------
@@ -134,6 +177,17 @@ class HammingRetriever(
            [1, 1, 1]])
     >>> retriever.score(X[:100], y[:100])
     0.65...
+    >>> retriever.set_params(metric="asymmetric").score(X[:100], y[:100])
+    0.67...
+
+    Codes as an index for Euclidean neighbours:
+
+    >>> retriever.set_params(metric="hamming", rerank="euclidean").fit(X[100:])
+    HammingRetriever(hasher=ITQ(random_state=0), n_neighbors=3, rerank='euclidean')
+    >>> distances, positions = retriever.kneighbors(X[:2])
+    >>> distances.round(1)
+    array([[11. , 12.8, 13.1],
+           [19.4, 19.5, 19.7]])
     """
 
     _parameter_constraints: dict = {
@@ -141,8 +195,11 @@ class HammingRetriever(
         "n_neighbors": [Integer(1, None)],
         "radius": [REAL],
         "mode": [StrOptions({"distance", "connectivity"})],
-        "metric": [StrOptions(set(METRICS))],
-        "algorithm": [StrOptions({"auto", "brute"})],
+        "metric": [StrOptions({*METRICS, "asymmetric"})],
+        "algorithm": [StrOptions(set(ALGORITHMS))],
+        "device": [str],
+        "rerank": [StrOptions(set(RERANKS)), None],
+        "n_candidates": [Integer(1, None), None],
         "n_jobs": [Integral, None],
     }
 
@@ -155,6 +212,9 @@ class HammingRetriever(
         mode="distance",
         metric="hamming",
         algorithm="auto",
+        device="cpu",
+        rerank=None,
+        n_candidates=None,
         n_jobs=None,
     ):
         self.hasher = hasher
@@ -163,6 +223,9 @@ class HammingRetriever(
         self.mode = mode
         self.metric = metric
         self.algorithm = algorithm
+        self.device = device
+        self.rerank = rerank
+        self.n_candidates = n_candidates
         self.n_jobs = n_jobs
 
     @fit_context(prefer_skip_nested_validation=False)
@@ -172,6 +235,7 @@ class HammingRetriever(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or PackedCodes without a hasher
+            With `rerank` it is kept, see Notes.
         y : array-like of shape (n_samples,) or {array-like, sparse matrix} of shape \
                 (n_samples, n_labels), default=None
             Classes or an indicator matrix; `predict` and `score` need them.
@@ -185,6 +249,7 @@ class HammingRetriever(
         raise_for_params(fit_params, self, "fit")
         routed = process_routing(self, "fit", **fit_params)
         labels = _labels_of(X, y)
+        rows = self._read_rows(X)
         task = self._init_callback_context(max_subtasks=int(self.hasher is not None))
         task.call_on_fit_task_begin(estimator=self, X=X, y=y)
         if self.hasher is None:
@@ -199,7 +264,8 @@ class HammingRetriever(
             codes = encode_with(hasher, X)
             _copy_columns(hasher, self)
         self.hasher_ = hasher
-        self._set_gallery(codes, labels)
+        self._set_gallery(codes, labels, rows)
+        self._forget_index()
         task.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
 
@@ -221,6 +287,7 @@ class HammingRetriever(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or PackedCodes
+            With `rerank` it is kept beside what `fit` was given, which is not copied.
         y : array-like of shape (n_samples,) or {array-like, sparse matrix} of shape \
                 (n_samples, n_labels), default=None
             Labels, if the gallery has any.
@@ -237,9 +304,13 @@ class HammingRetriever(
         if not hasattr(self, "gallery_codes_"):
             return self.fit(X, y)
         labels = join_labels(self.gallery_labels_, _labels_of(X, y))
-        codes = self.encode(X)
+        gallery_rows = self._fitted_rows()
+        codes, rows = self.encode(X), self._read_rows(X)
+        if rows is not None:
+            rows = gallery_rows.append(rows)
         codes = PackedCodes.concatenate([self.gallery_codes_, codes])
-        return self._set_gallery(codes, labels)
+        self._current_index().extend(codes.packed)
+        return self._set_gallery(codes, labels, rows)
 
     def encode(self, X):
         """Give the codes that the search compares.
@@ -252,10 +323,34 @@ class HammingRetriever(
         -------
         PackedCodes
         """
-        check_is_fitted(self)
+        check_has_gallery(self)
         if self.hasher_ is None or isinstance(X, PackedCodes):
             return self._check_length(self._check_codes(X, reset=False))
         return self._check_length(encode_with(self.hasher_, X))
+
+    def project(self, X):
+        """Give the projections of queries that an asymmetric search compares.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Without a hasher the projections themselves.
+
+        Returns
+        -------
+        projections : ndarray of shape (n_samples, n_bits), dtype float64
+
+        Raises
+        ------
+        ValueError
+            If X, or what the hasher makes of it, holds codes.
+        """
+        check_has_gallery(self)
+        if self.hasher_ is not None:
+            return self._check_length(project_with(self.hasher_, X))
+        if not isinstance(X, PackedCodes):
+            X = validate_data(self, X, reset=False)
+        return self._check_length(as_projections(X))
 
     def kneighbors(self, X=None, n_neighbors=None, return_distance=True):
         """Find the nearest gallery rows of each query.
@@ -271,38 +366,68 @@ class HammingRetriever(
         Returns
         -------
         distances : ndarray of shape (n_queries, n_neighbors), dtype int32 or float64
-            In bits (int32), or spherical (float64); ascending. Only with
-            `return_distance`.
+            Ascending; in bits (int32), or by `rerank` or another `metric` (float64).
+            Only with `return_distance`.
         positions : ndarray of shape (n_queries, n_neighbors), dtype intp
             Places in the gallery; equal distances are ordered by place.
 
         Raises
         ------
         ValueError
-            If `n_neighbors` is not positive or exceeds the gallery.
+            If `n_neighbors` is not positive or exceeds the gallery, or, with `rerank`,
+            `n_candidates`; if queries are missing, or codes, where projections or raw
+            rows are needed.
         """
-        check_is_fitted(self)
+        distances, positions = self._neighbors(X, n_neighbors)
+        return (distances, positions) if return_distance else positions
+
+    def _neighbors(self, X, n_neighbors, extra=0):
+        """Find `extra` neighbours, and candidates, more than is said elsewhere."""
+        check_has_gallery(self)
         k = self._check_n_neighbors(n_neighbors)
-        queries = self.gallery_codes_ if X is None else self.encode(X)
-        itself = X is None
+        n_candidates = self._check_n_candidates(k) + extra
+        k, itself = k + extra, X is None
+        gallery_rows = self._fitted_rows()
+        queries = self._queries(X)  # the hasher knows best what is wrong with X
+        rows = gallery_rows if itself else self._read_rows(X)
         if k + itself > self.n_samples_fit_:
             raise ValueError(
                 f"Expected n_neighbors {'<' if itself else '<='} n_samples_fit, but "
                 f"n_neighbors = {k}, n_samples_fit = {self.n_samples_fit_}, "
                 f"n_samples = {len(queries)}"
             )
-        distances, positions = top_k(
-            queries.packed,
-            self.gallery_codes_.packed,
+        if rows is None:
+            return self._nearest_codes(queries, k, itself)
+        gallery_rows.check_features(rows)
+        n_candidates = min(n_candidates, self.n_samples_fit_ - itself)
+
+        def shortlist(batch):
+            codes = queries[batch]
+            return self._nearest_codes(codes, n_candidates, itself, batch.start)[1]
+
+        return rerank_blocks(
+            shortlist,
+            n_candidates,
+            rows,
+            gallery_rows,
+            k,
+            metric=self.rerank,
+            n_jobs=self.n_jobs,
+        )
+
+    def _nearest_codes(self, queries, k, itself, first=0):
+        """Find the k nearest codes; other ones, if queries are the gallery's own."""
+        distances, positions = nearest(
+            queries,
+            self._current_index(),
             k + itself,
             metric=self.metric,
             n_jobs=self.n_jobs,
         )
-        if itself:
-            others = _without_self(positions)
-            distances = distances[others].reshape(-1, k)
-            positions = positions[others].reshape(-1, k)
-        return (distances, positions) if return_distance else positions
+        if not itself:
+            return distances, positions
+        others = without_self(positions, first)
+        return distances[others].reshape(-1, k), positions[others].reshape(-1, k)
 
     def radius_neighbors(
         self, X=None, radius=None, return_distance=True, sort_results=True
@@ -314,7 +439,7 @@ class HammingRetriever(
         X : array-like of shape (n_queries, n_features) or PackedCodes, default=None
             The queries; None for the gallery itself, each row leaving itself out.
         radius : int or float, default=None
-            In bits, or a spherical distance; inclusive. None for the constructor's.
+            In the unit of `metric`, inclusive. None for the constructor's.
         return_distance : bool, default=True
         sort_results : bool, default=True
             For scikit-learn's signature: results are always sorted.
@@ -322,8 +447,8 @@ class HammingRetriever(
         Returns
         -------
         distances : ndarray of shape (n_queries,), of ndarrays of dtype int32 or float64
-            In bits (int32), or spherical (float64); ascending. Only with
-            `return_distance`.
+            Ascending; in bits (int32), or by another `metric` (float64), whatever
+            `rerank`. Only with `return_distance`.
         positions : ndarray of shape (n_queries,), of ndarrays of dtype intp
             Places in the gallery; equal distances are ordered by place.
 
@@ -333,105 +458,8 @@ class HammingRetriever(
             If `radius` is no finite number >= 0, or for Hamming no integer.
         """
         indptr, distances, positions = self._search_radius(X, radius)
-        positions = _split(positions, indptr)
-        return (_split(distances, indptr), positions) if return_distance else positions
-
-    def kneighbors_graph(self, X=None, n_neighbors=None, mode="connectivity"):
-        """Give the nearest gallery rows of each query as a sparse matrix.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_queries, n_features) or PackedCodes, default=None
-            The queries; None for the gallery itself, each row leaving itself out.
-        n_neighbors : int, default=None
-            None for the constructor's.
-        mode : {'connectivity', 'distance'}, default='connectivity'
-            Ones, or distances (a distance of 0 is an explicit zero).
-
-        Returns
-        -------
-        graph : csr_matrix of shape (n_queries, n_gallery), dtype float64
-        """
-        _check_graph_mode(mode)
-        distances, positions = self.kneighbors(X, n_neighbors)
-        indptr = np.arange(len(positions) + 1) * positions.shape[1]
-        return self._graph(indptr, distances.ravel(), positions.ravel(), mode)
-
-    def radius_neighbors_graph(
-        self, X=None, radius=None, mode="connectivity", sort_results=True
-    ):
-        """Give all gallery rows within a distance as a sparse matrix.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_queries, n_features) or PackedCodes, default=None
-            The queries; None for the gallery itself, each row leaving itself out.
-        radius : int or float, default=None
-            In bits, or a spherical distance; inclusive. None for the constructor's.
-        mode : {'connectivity', 'distance'}, default='connectivity'
-            Ones, or distances (a distance of 0 is an explicit zero).
-        sort_results : bool, default=True
-            For scikit-learn's signature: results are always sorted.
-
-        Returns
-        -------
-        graph : csr_matrix of shape (n_queries, n_gallery), dtype float64
-        """
-        _check_graph_mode(mode)
-        return self._graph(*self._search_radius(X, radius), mode)
-
-    def transform(self, X):
-        """Give the sparse graph of neighbours, as `KNeighborsTransformer` does.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_queries, n_features), or PackedCodes
-
-        Returns
-        -------
-        graph : csr_matrix of shape (n_queries, n_gallery), dtype float64
-            With ``mode='distance'`` of `n_neighbors` + 1 rows each, the query itself
-            among them if it is in the gallery.
-        """
-        check_is_fitted(self)
-        k = self._check_n_neighbors(None) + (self.mode == "distance")
-        return self.kneighbors_graph(X, k, mode=self.mode)
-
-    def predict(self, X=None):
-        """Let the neighbours vote on the labels.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_queries, n_features) or PackedCodes, default=None
-            The queries; None for the gallery itself, each row leaving itself out.
-
-        Returns
-        -------
-        y : ndarray of shape (n_queries,) or (n_queries, n_labels)
-            The most frequent class, the smallest of several; or, for an indicator
-            matrix, the labels that more than half of the neighbours have (int64).
-
-        Raises
-        ------
-        ValueError
-            If the gallery has no labels.
-        """
-        check_is_fitted(self)
-        if self.gallery_labels_ is None:
-            raise ValueError(
-                "predict needs labels: this retriever was fitted without y"
-            )
-        graph = self.kneighbors_graph(X)
-        if issparse(self.gallery_labels_):
-            votes = (graph @ self.gallery_labels_).toarray()
-            return (2 * votes > self.n_neighbors).astype(np.int64)
-        classes, labels = np.unique(self.gallery_labels_, return_inverse=True)
-        one_hot = csr_matrix((np.ones(len(labels)), (np.arange(len(labels)), labels)))
-        winners = [
-            (graph[rows] @ one_hot).toarray().argmax(axis=1)
-            for rows in gen_batches(graph.shape[0], max(1, BLOCK_VOTES // len(classes)))
-        ]
-        return classes[np.concatenate(winners)]
+        positions = split(positions, indptr)
+        return (split(distances, indptr), positions) if return_distance else positions
 
     def score(self, X, y=None, sample_weight=None):
         """Tie-aware mean average precision of the queries X against the gallery.
@@ -473,12 +501,50 @@ class HammingRetriever(
         return X
 
     def _check_length(self, codes):
-        if codes.n_bits != self.gallery_codes_.n_bits:
+        """Compare the length of codes, or of projections, with the gallery's."""
+        n_bits = codes.shape[1]
+        if n_bits != self.gallery_codes_.n_bits:
             raise ValueError(
-                f"X has codes of {codes.n_bits} bits, but those of the gallery have "
+                f"X has codes of {n_bits} bits, but those of the gallery have "
                 f"{self.gallery_codes_.n_bits}"
             )
         return codes
+
+    def _queries(self, X):
+        """Give what the search compares with the gallery's codes."""
+        if self.metric != "asymmetric":
+            return (self.gallery_codes_ if X is None else self.encode(X)).packed
+        if X is None:
+            raise ValueError(
+                "X is missing: metric='asymmetric' compares projections of queries, "
+                "and those of the gallery are not kept. Give its rows as X, of which "
+                "each then finds itself, too"
+            )
+        return self.project(X)
+
+    def _read_rows(self, X):
+        """Check and keep raw rows, if there is something to re-rank."""
+        if self.rerank is None:
+            return None
+        if not isinstance(X, PackedCodes):
+            rows = RawRows.from_input(X)
+            if self.hasher is not None or not holds_codes(rows.parts[0]):
+                return rows
+        raise ValueError(
+            f"rerank={self.rerank!r} compares raw rows, but X holds codes: give a "
+            "hasher and raw rows, or use rerank=None"
+        )
+
+    def _fitted_rows(self):
+        """Give the raw rows of the gallery, if there is something to re-rank."""
+        if self.rerank is None:
+            return None
+        if self.gallery_rows_ is None:
+            raise ValueError(
+                f"rerank={self.rerank!r} needs the gallery's raw rows, which were not "
+                "kept: call fit with it"
+            )
+        return self.gallery_rows_
 
     def _check_n_neighbors(self, n_neighbors):
         if n_neighbors is None:
@@ -492,9 +558,22 @@ class HammingRetriever(
             raise ValueError(f"Expected n_neighbors > 0. Got {n_neighbors}")
         return int(n_neighbors)
 
+    def _check_n_candidates(self, k):
+        if self.rerank is None or self.n_candidates is None:
+            return max(10 * k, 100)
+        if self.n_candidates < k:
+            raise ValueError(
+                f"n_candidates must be n_neighbors or more; got {self.n_candidates} "
+                f"and n_neighbors = {k}"
+            )
+        return self.n_candidates
+
     def _validate_params(self):
         super()._validate_params()
         self._check_radius(None)
+        self._check_n_candidates(self.n_neighbors)
+        if self.device != "cpu":
+            check_device(self.device, self.metric)
 
     def _check_radius(self, radius):
         if radius is None:
@@ -506,19 +585,20 @@ class HammingRetriever(
             )
         return int(radius) if number is WHOLE else float(radius)
 
-    def _set_gallery(self, codes, labels):
+    def _set_gallery(self, codes, labels, rows):
         self.gallery_codes_, self.gallery_labels_ = codes, labels
+        self.gallery_rows_ = rows
         self.n_samples_fit_ = len(codes)
         return self
 
     def _search_radius(self, X, radius):
         """Answers of all queries in a row, as in :func:`within_radius`."""
-        check_is_fitted(self)
+        check_has_gallery(self)
         radius = self._check_radius(radius)
-        queries = self.gallery_codes_ if X is None else self.encode(X)
-        indptr, distances, positions = within_radius(
-            queries.packed,
-            self.gallery_codes_.packed,
+        queries = self._queries(X)
+        indptr, distances, positions = within(
+            queries,
+            self._current_index(),
             radius,
             metric=self.metric,
             n_jobs=self.n_jobs,
@@ -529,14 +609,35 @@ class HammingRetriever(
         indptr = indptr - np.arange(len(indptr))  # each row has found itself once
         return indptr, distances[others], positions[others]
 
-    def _graph(self, indptr, distances, positions, mode):
-        data = distances if mode == "distance" else np.ones(len(distances))
-        shape = (len(indptr) - 1, self.n_samples_fit_)
-        return csr_matrix((data.astype(np.float64), positions, indptr), shape)
-
     @property
-    def _n_features_out(self):
-        return self.n_samples_fit_
+    def index_nbytes_(self):
+        """Memory, in bytes, of what has been built for searching."""
+        check_has_gallery(self)
+        return self._current_index().nbytes
+
+    def _current_index(self):
+        """Give what searches the gallery, as `algorithm` and `device` now are."""
+        kind = self.algorithm, self.device
+        if self._index is None or self._index[0] != kind:
+            index = index_of(self.gallery_codes_, *kind)
+            self._index = kind, index
+        return self._index[1]
+
+    def _forget_index(self):
+        self._index = None
+        self._current_index()  # searching is not to change attributes
+
+    def __getstate__(self):
+        """Leave out what can be built again."""
+        state = super().__getstate__().copy()
+        state.pop("_index", None)
+        return state
+
+    def __setstate__(self, state):
+        """Build it again when it is wanted; a device may be missing here."""
+        super().__setstate__(state)
+        if hasattr(self, "gallery_codes_"):
+            self._forget_index()
 
     def get_metadata_routing(self):
         """Route the metadata of `fit` to the hasher.
@@ -575,11 +676,6 @@ def _copy_columns(hasher, retriever):
             setattr(retriever, name, getattr(hasher, name))
 
 
-def _check_graph_mode(mode):
-    if mode not in ("connectivity", "distance"):
-        raise ValueError(f"mode must be 'connectivity' or 'distance'; got {mode!r}")
-
-
 def _labels_of(X, y):
     """Validate the labels of rows, and copy them, so that the gallery is its own."""
     if y is None:
@@ -587,17 +683,3 @@ def _labels_of(X, y):
     labels = check_labels(y)
     check_consistent_length(X, labels)
     return labels.copy()
-
-
-def _without_self(positions):
-    """Mask each row's own position; where duplicates displaced it, the last one."""
-    others = positions != np.arange(len(positions))[:, None]
-    others[others.all(axis=1), -1] = False
-    return others
-
-
-def _split(values, indptr):
-    parts = np.empty(len(indptr) - 1, object)
-    for i, (start, stop) in enumerate(itertools.pairwise(indptr)):
-        parts[i] = values[start:stop]
-    return parts

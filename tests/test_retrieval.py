@@ -347,5 +347,5 @@ def test_votes_are_counted_in_batches(monkeypatch):
     classes = np.random.RandomState(0).randint(30, size=len(gallery))
     retriever = HammingRetriever(n_neighbors=4).fit(gallery, classes)
     expected = retriever.predict(queries)
-    monkeypatch.setattr("sklhash.retrieval.BLOCK_VOTES", 40)
+    monkeypatch.setattr("sklhash.graphs.BLOCK_VOTES", 40)
     assert_array_equal(retriever.predict(queries), expected)

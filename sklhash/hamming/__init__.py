@@ -6,15 +6,29 @@ divided by common ones plus 0.1. A ranking is ordered by (distance, position), e
 so it is the same whatever the block sizes and the number of jobs.
 """
 
+from ._asymmetric import asymmetric_top_k, asymmetric_within_radius
 from ._blocks import count_set_bits
 from ._code_metrics import MAX_LISTED_BITS, METRICS, possible_distances
 from ._distances import distances, paired_distances
-from ._histograms import count_shared_labels, histograms, occurring_histograms
+from ._histograms import (
+    HistogramCounter,
+    count_shared_labels,
+    histograms,
+    occurring_histograms,
+)
+from ._index import ALGORITHMS, GalleryIndex
+from ._lookup_tables import asymmetric_distances
 from ._search import top_k, within_radius
 
 __all__ = [
+    "ALGORITHMS",
     "MAX_LISTED_BITS",
     "METRICS",
+    "GalleryIndex",
+    "HistogramCounter",
+    "asymmetric_distances",
+    "asymmetric_top_k",
+    "asymmetric_within_radius",
     "count_set_bits",
     "count_shared_labels",
     "distances",
