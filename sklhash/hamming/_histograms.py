@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._blocks import Packed, count_set_bits, gallery_blocks, query_batches
-from ._code_metrics import SphericalMetric, possible_distances
+from ._code_metrics import MAX_LISTED_BITS, SphericalMetric, possible_distances
+from ._numba import kernels_pay
 
 #: Counts by set bits and differing bits that are made at once, at most about.
 GROUPED_CELLS = 2**23
+#: Columns of a label matrix up to which kernels compare its rows as packed bits.
+MAX_PACKED_LABELS = 512
 
 
 def count_shared_labels(query_labels: Any, gallery_labels: Any) -> NDArray[np.int64]:
@@ -44,6 +48,7 @@ def histograms(
     n_bits: int,
     n_grades: int,
     metric: str = "hamming",
+    n_jobs: int | None = None,
 ) -> NDArray[np.int64]:
     """Count, for every query, the gallery items at each distance and grade.
 
@@ -58,6 +63,8 @@ def histograms(
     n_grades : int
         One more than the largest number of shared labels.
     metric : {'hamming', 'spherical'}, default='hamming'
+    n_jobs : int, default=None
+        Threads, as in joblib. The counts do not depend on it.
 
     Returns
     -------
@@ -71,26 +78,17 @@ def histograms(
     ValueError
         If `metric` is unknown, or spherical and `n_bits` above 1,024.
     """
-    n_distances = len(possible_distances(n_bits, metric=metric))
-    if metric == "hamming":
-        counts = np.zeros((len(queries), n_distances, 1, n_grades), np.int64)
-        _add_by_bits(counts, queries, gallery, query_labels, gallery_labels)
-        return counts[:, :, 0]
-    # One place more, where the infinite distances go.
-    counts = np.zeros((len(queries), n_distances + 1, n_grades), np.int64)
-    most = max(1, GROUPED_CELLS // ((n_bits + 1) ** 2 * n_grades))
-    for rows in query_batches(len(queries), most):
-        occurring, distances = occurring_histograms(
-            queries[rows],
-            gallery,
-            query_labels[rows],
-            gallery_labels,
-            n_bits=n_bits,
-            n_grades=n_grades,
-        )
-        place = np.searchsorted(possible_distances(n_bits, metric=metric), distances)
-        np.put_along_axis(counts[rows], place[:, :, None], occurring, axis=1)
-    return counts[:, :-1]
+    possible_distances(n_bits, metric=metric)  # can be listed
+    counter = HistogramCounter(
+        gallery,
+        gallery_labels,
+        n_bits=n_bits,
+        n_grades=n_grades,
+        metric=metric,
+        n_queries=len(queries),
+        n_jobs=n_jobs,
+    )
+    return counter.count(queries, query_labels)
 
 
 def occurring_histograms(
@@ -101,12 +99,13 @@ def occurring_histograms(
     *,
     n_bits: int,
     n_grades: int,
+    n_jobs: int | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Count items as :func:`histograms` does, only at spherical distances that occur.
 
     Parameters
     ----------
-    queries, gallery, query_labels, gallery_labels, n_bits, n_grades
+    queries, gallery, query_labels, gallery_labels, n_bits, n_grades, n_jobs
         As in :func:`histograms`.
 
     Returns
@@ -116,66 +115,183 @@ def occurring_histograms(
     distances : ndarray of shape (n_queries, n_most), dtype float64
         The distances that occur for each query, ascending; infinite after the last.
     """
-    set_bits, group = _group_by_set_bits(gallery)
-    shape = len(queries), n_bits + 1, len(set_bits), n_grades
-    counts = np.zeros(shape, np.int64)
-    _add_by_bits(counts, queries, gallery, query_labels, gallery_labels, group)
-    cells = np.flatnonzero(counts) // n_grades  # ascending
-    cells = cells[np.diff(cells, prepend=-1) > 0]
-    query, bits, group = np.unravel_index(cells, shape[:3])
-    metric = SphericalMetric(n_bits, count_set_bits(queries), set_bits)
+    counter = HistogramCounter(
+        gallery,
+        gallery_labels,
+        n_bits=n_bits,
+        n_grades=n_grades,
+        metric="spherical",
+        n_queries=len(queries),
+        n_jobs=n_jobs,
+    )
+    return counter.count_occurring(queries, query_labels)
+
+
+class HistogramCounter:
+    """Counts the items of one gallery, which it prepares once, for many queries.
+
+    Parameters
+    ----------
+    gallery : ndarray of shape (n_gallery, n_bytes), dtype uint8
+    labels : ndarray or csr_array
+        Of the gallery.
+    n_queries : int
+        Queries that will come: for few of them numpy counts, else compiled kernels.
+    n_bits, n_grades, metric, n_jobs
+        As in :func:`histograms`.
+    """
+
+    def __init__(
+        self,
+        gallery: Packed,
+        labels: Any,
+        *,
+        n_queries: int,
+        n_bits: int,
+        n_grades: int,
+        metric: str = "hamming",
+        n_jobs: int | None = None,
+    ) -> None:
+        self.n_bits, self.n_grades, self.n_jobs = n_bits, n_grades, n_jobs
+        # Differing bits, and the set bits of both, give the spherical distance.
+        set_bits = None if metric == "hamming" else count_set_bits(gallery)
+        self._group_bits: Any = None
+        if set_bits is not None:
+            self._group_bits = np.flatnonzero(np.bincount(set_bits))
+        cells, self._merge = _choose_backend(n_queries, gallery, labels)
+        self._cells = cells(gallery, labels, set_bits, n_bits=n_bits, n_grades=n_grades)
+
+    def count(self, queries: Packed, labels: Any) -> NDArray[np.int64]:
+        """Count as :func:`histograms` does."""
+        if self._group_bits is None:
+            return self._cells.count(queries, labels, self.n_jobs)[:, 0]
+        possible = possible_distances(self.n_bits, metric="spherical")
+        # One place more, where the infinite distances go.
+        shape = len(queries), len(possible) + 1, self.n_grades
+        counts = np.zeros(shape, np.int64)
+        cells = len(self._group_bits) * (self.n_bits + 1) * self.n_grades
+        for rows in query_batches(len(queries), max(1, GROUPED_CELLS // cells)):
+            found, distances = self.count_occurring(queries[rows], labels[rows])
+            place = np.searchsorted(possible, distances)
+            np.put_along_axis(counts[rows], place[:, :, None], found, axis=1)
+        return counts[:, :-1]
+
+    def count_occurring(
+        self, queries: Packed, labels: Any
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Count as :func:`occurring_histograms` does."""
+        cells = self._cells.count(queries, labels, self.n_jobs)
+        return self._merge(cells, count_set_bits(queries), self._group_bits)
+
+
+def _choose_backend(n_queries: int, gallery: Packed, labels: Any) -> tuple[Any, Any]:
+    """Give what counts, and what merges counts at equal spherical distances."""
+    n_gallery, n_bytes = gallery.shape
+    packable = labels.ndim == 1 or labels.shape[1] <= MAX_PACKED_LABELS
+    if not packable or not kernels_pay(n_queries, n_gallery, -(-n_bytes // 8)):
+        return NumpyCells, _merge_spherical
+    from ._compiled_histograms import CompiledCells, merge_spherical
+
+    listed = 8 * n_bytes <= MAX_LISTED_BITS
+    return CompiledCells, merge_spherical if listed else _merge_spherical
+
+
+class NumpyCells:
+    """A gallery whose items are counted by set bits, differing bits and grade.
+
+    Parameters
+    ----------
+    gallery : ndarray of shape (n_gallery, n_bytes), dtype uint8
+    labels : ndarray or csr_array
+    set_bits : ndarray of shape (n_gallery,), dtype int64, default=None
+        What items are grouped by, the fewest first; None for one group.
+    n_bits, n_grades : int
+    """
+
+    def __init__(
+        self,
+        gallery: Packed,
+        labels: Any,
+        set_bits: NDArray[np.int64] | None,
+        *,
+        n_bits: int,
+        n_grades: int,
+    ) -> None:
+        self.gallery, self.labels = gallery, labels
+        if set_bits is None:
+            set_bits = np.zeros(len(gallery), np.int64)
+        occurs = np.bincount(set_bits) > 0
+        group = (np.cumsum(occurs) - 1)[set_bits]
+        self.shape = int(occurs.sum()), n_bits + 1, n_grades
+        self.first_cell = group * ((n_bits + 1) * n_grades)
+
+    def count(
+        self, queries: Packed, labels: Any, n_jobs: int | None = None
+    ) -> NDArray[np.int64]:
+        """Count all items for some queries.
+
+        Parameters
+        ----------
+        queries : ndarray of shape (n_queries, n_bytes), dtype uint8
+        labels : ndarray or csr_array
+            Of the queries.
+        n_jobs : int, default=None
+            Is not used: numpy holds the interpreter's lock most of the time.
+
+        Returns
+        -------
+        cells : ndarray of shape (n_queries, n_groups, n_bits + 1, n_grades), \
+                dtype int64
+        """
+        counts = np.zeros((len(queries), *self.shape), np.int64)
+        n_cells, n_grades = math.prod(self.shape), np.int64(self.shape[-1])
+        for rows in query_batches(len(queries)):
+            batch, batch_labels = queries[rows], labels[rows]
+            cells = counts[rows].reshape(-1)  # a view
+            first_cell = np.arange(0, len(cells), n_cells)[:, None]
+            for columns, bits in gallery_blocks(batch, self.gallery):
+                cell = count_shared_labels(batch_labels, self.labels[columns])
+                cell += bits * n_grades
+                cell += first_cell
+                cell += self.first_cell[columns]
+                np.add.at(cells, cell.ravel(), 1)  # bincount would make all cells anew
+        return counts
+
+
+def _merge_spherical(
+    cells: NDArray[np.int64],
+    query_bits: NDArray[np.int64],
+    group_bits: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Add up the counts at equal spherical distances, in the order of distances.
+
+    Parameters
+    ----------
+    cells : ndarray of shape (n_queries, n_groups, n_bits + 1, n_grades), dtype int64
+    query_bits, group_bits : ndarray of shape (n_queries,) and (n_groups,), dtype int64
+        Set bits.
+
+    Returns
+    -------
+    counts, distances
+        As from :func:`occurring_histograms`.
+    """
+    n_queries, _, n_distances, n_grades = cells.shape
+    occurs = np.flatnonzero(cells.reshape(-1, n_grades).any(axis=1))
+    query, group, bits = np.unravel_index(occurs, cells.shape[:3])
+    metric = SphericalMetric(n_distances - 1, query_bits, group_bits)
 
     # Several cells of a query may lie at one distance: they have one rank.
     key = query * metric.n_ranks + metric.ranks(bits, query, group)
     order = np.argsort(key)
     first = np.flatnonzero(np.diff(key[order], prepend=-1))
-    items = np.add.reduceat(counts.reshape(-1, n_grades)[cells[order]], first)
+    items = np.add.reduceat(cells.reshape(-1, n_grades)[occurs[order]], first)
     group, query, bits = (x[order[first]] for x in (group, query, bits))
 
     place = np.arange(len(query)) - np.searchsorted(query, query)
     n_most = place.max() + 1
-    occurring = np.zeros((len(queries), n_most, n_grades), np.int64)
-    occurring[query, place] = items
-    distances = np.full((len(queries), n_most), np.inf)
+    counts = np.zeros((n_queries, n_most, n_grades), np.int64)
+    counts[query, place] = items
+    distances = np.full((n_queries, n_most), np.inf)
     distances[query, place] = metric.distances(bits, query, group)
-    return occurring, distances
-
-
-def _group_by_set_bits(gallery: Packed) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Numbers of set bits that occur, ascending, and the place of each item's there."""
-    set_bits = count_set_bits(gallery)
-    occurs = np.bincount(set_bits) > 0
-    return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[set_bits]
-
-
-def _add_by_bits(
-    counts: NDArray[np.int64],
-    queries: Packed,
-    gallery: Packed,
-    query_labels: Any,
-    gallery_labels: Any,
-    group: NDArray[np.intp] | None = None,
-) -> None:
-    """Add the number of items at each number of differing bits, by group and grade.
-
-    Parameters
-    ----------
-    counts : contiguous ndarray of shape (n_queries, n_bits + 1, n_groups, n_grades), \
-            dtype int64
-        Is added to.
-    queries, gallery, query_labels, gallery_labels
-        As in :func:`histograms`.
-    group : ndarray of shape (n_gallery,), default=None
-        Group of each item; None where there is one only.
-    """
-    n_cells, (n_groups, n_grades) = counts[0].size, counts.shape[2:]
-    offset = None if group is None else group * n_grades
-    for rows in query_batches(len(queries)):
-        batch, labels = queries[rows], query_labels[rows]
-        cells = counts[rows].reshape(-1)  # a view
-        first_cell = np.arange(0, len(cells), n_cells)[:, None]
-        for columns, bits in gallery_blocks(batch, gallery):
-            cell = count_shared_labels(labels, gallery_labels[columns])
-            cell += bits * np.int64(n_groups * n_grades)
-            cell += first_cell if offset is None else first_cell + offset[columns]
-            np.add.at(cells, cell.ravel(), 1)  # np.bincount would make all cells anew
+    return counts, distances

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from ._tie_groups import TieGroups, gain
+from ._tie_groups import TieGroups, before, gain
 
 Floats = NDArray[np.float64]
 
@@ -37,20 +37,6 @@ class RankSums(NamedTuple):
         return cls(np.append(0, harmonic), np.append(0, discount))
 
 
-def before(counts: NDArray[Any]) -> NDArray[Any]:
-    """Sum what stands in nearer groups.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (n_queries, n_groups)
-
-    Returns
-    -------
-    ndarray of shape (n_queries, n_groups)
-    """
-    return np.cumsum(counts, axis=1) - counts
-
-
 def expected_sum(groups: TieGroups, values: NDArray[Any], k: int) -> Floats:
     """Expected sum of `values` over the first k places.
 
@@ -65,8 +51,9 @@ def expected_sum(groups: TieGroups, values: NDArray[Any], k: int) -> Floats:
     -------
     ndarray of shape (n_queries,)
     """
-    n = groups.items
-    m = np.clip(k - before(n), 0, n)
+    groups = groups.leading(k)
+    n, N = groups.items, groups.nearer
+    values, m = values[:, : n.shape[1]], np.clip(k - N, 0, n)
     return (values * m / np.maximum(n, 1)).sum(axis=1)
 
 
@@ -83,8 +70,9 @@ def expected_dcg(groups: TieGroups, k: int, sums: RankSums) -> Floats:
     -------
     ndarray of shape (n_queries,)
     """
+    groups = groups.leading(k)
     n = groups.items
-    mass = _mass(sums.discount, n, k)
+    mass = _mass(sums.discount, n, groups.nearer, k)
     return (groups.gains / np.maximum(n, 1) * mass).sum(axis=1)
 
 
@@ -102,12 +90,11 @@ def ideal_dcg(groups: TieGroups, k: int, sums: RankSums) -> Floats:
     ndarray of shape (n_queries,)
     """
     n = groups.totals[:, ::-1]  # best grade first
-    return _mass(sums.discount, n, k) @ gain(np.arange(n.shape[1]))[::-1]
+    return _mass(sums.discount, n, before(n), k) @ gain(np.arange(n.shape[1]))[::-1]
 
 
-def _mass(rank_sums: Floats, n: NDArray[np.int64], k: int) -> Floats:
+def _mass(rank_sums: Floats, n: Any, N: Any, k: int) -> Floats:
     """Sum what the ranks weigh that each group takes among the first k."""
-    N = before(n)
     m = np.clip(k - N, 0, n)
     return rank_sums[N + m] - rank_sums[N]
 
@@ -120,8 +107,12 @@ def _harmonic_mass(harmonic: Floats, N: Any, m: Any) -> Floats:
     There, H_x = log(x + 1/2) + 1/(24 (x + 1/2)^2) - 7/(960 (x + 1/2)^4) + constant.
     """
     x, y = N + 0.5, N + m + 0.5
-    far = np.log1p(m / x) + (y**-2 - x**-2) / 24 - 7 * (y**-4 - x**-4) / 960
-    return np.where(N < 64, harmonic[N + m] - harmonic[N], far)
+    a, b = 1 / x**2, 1 / y**2
+    mass = np.log1p(m / x) + (b - a) * (1 / 24 - 7 / 960 * (b + a))
+    near = N < 64
+    first, last = N[near], (N + m)[near]
+    mass[near] = harmonic[last] - harmonic[first]
+    return mass
 
 
 def expected_average_precision(
@@ -148,8 +139,10 @@ def expected_average_precision(
     ndarray of shape (n_queries,)
         0 for queries without a relevant item.
     """
-    n, r, s = groups.items, groups.relevant, values
-    N, S = before(n), before(s)
+    groups = groups.leading(k)
+    n, r, N = groups.items, groups.relevant, groups.nearer
+    s = values[:, : n.shape[1]]
+    S = before(s)
     m = np.clip(k - N, 0, n)
     mass = _harmonic_mass(sums.harmonic, N, m)
     terms = _sum_over_places(n, r, s, N, S, m, mass)
@@ -182,7 +175,7 @@ def _mean_over_hits(
     given t, those places are a group of m items with t relevant ones.
     """
     n, r = groups.items, groups.relevant
-    N = before(n)
+    N = groups.nearer
     cut = (m > 0) & (m < n)
     sure_sum = np.where(cut, 0, terms).sum(axis=1)
     sure_hits = np.where(cut | (m == 0), 0, r).sum(axis=1)

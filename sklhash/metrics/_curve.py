@@ -11,7 +11,6 @@ from sklhash._sklearn import validate_params
 
 from ._scores import CODE_DISTANCE, RULES, check_some_count, check_weight
 from ._sources import CodePairs
-from ._tie_groups import groups_from_histograms
 
 
 @validate_params(
@@ -85,11 +84,11 @@ def precision_recall_curve(
     sums = np.zeros((2, len(radius)))
     counted, start = [], 0
     for counts in source.histogram_blocks():
-        groups = groups_from_histograms(counts, radius[None], "expected")
-        n_relevant = groups.n_relevant
+        relevant = counts[:, :, 1:].sum(axis=2)
+        n_relevant = relevant.sum(axis=1)
         w = weight[start : start + len(n_relevant)]
         w = w * ((n_relevant > 0) | (no_relevant == "zero"))
-        hits, retrieved = groups.relevant.cumsum(axis=1), groups.items.cumsum(axis=1)
+        hits, retrieved = relevant.cumsum(axis=1), counts.sum(axis=2).cumsum(axis=1)
         sums[0] += w @ (hits / np.maximum(retrieved, 1))
         sums[1] += w @ (hits / np.maximum(n_relevant, 1)[:, None])
         counted.append(w)

@@ -14,10 +14,11 @@ from sklearn.utils.metadata_routing import MetadataRequest
 from sklhash._sklearn import Integer, StrOptions
 from sklhash.codes import PackedCodes
 from sklhash.encoding import encode_with, last_step
-from sklhash.hamming import METRICS, paired_distances
+from sklhash.hamming import paired_distances
+from sklhash.projections import project_with
 
 from ._measures import parse_metrics
-from ._scores import RULES, retrieval_scores
+from ._scores import DISTANCES, RULES, retrieval_scores
 from .labels import check_labels
 
 
@@ -54,10 +55,11 @@ class RetrievalScorer(BaseEstimator):
         rows in another order; and it misses training rows whose codes change between
         `fit_transform` and `transform`, as behind a `TargetEncoder`: say True there,
         if only training scores are wanted.
-    code_distance : {'auto', 'hamming', 'spherical'}, default='auto'
-        How codes are compared, as in :func:`retrieval_scores`. ``'auto'`` takes the
+    code_distance : {'auto', 'hamming', 'spherical', 'asymmetric'}, default='auto'
+        How codes are compared, as in :func:`retrieval_scores`; the projections of the
+        queries, for ``'asymmetric'``, are the estimator's. ``'auto'`` takes the
         `metric` of the :class:`~sklhash.HammingRetriever` that the estimator is or ends
-        in, whatever the gallery; without one, Hamming.
+        in, whatever the gallery; without one, Hamming. Its `rerank` plays no part.
     ties : {'expected', 'optimistic', 'pessimistic', 'index'}, default='expected'
         As in :func:`retrieval_scores`.
     normalize : {'min', 'relevant', 'retrieved'}, default='min'
@@ -98,7 +100,7 @@ class RetrievalScorer(BaseEstimator):
         "k": [Integer(1, None), None],
         "gallery": [StrOptions({"auto", "fitted", "self"}), tuple],
         "exclude_self": [StrOptions({"auto"}), "boolean"],
-        "code_distance": [StrOptions({"auto", *METRICS})],
+        "code_distance": [StrOptions({"auto", *DISTANCES})],
         **RULES,
     }
 
@@ -147,18 +149,24 @@ class RetrievalScorer(BaseEstimator):
         if y is None:
             raise ValueError("y is missing: relevance needs the labels of the queries")
         gallery = self._find_gallery(estimator)
-        queries = encode_with(estimator, X)
-        codes, labels = (queries, y) if gallery is None else gallery
+        code_distance = self._find_code_distance(estimator)
+        queries: Any
+        if code_distance == "asymmetric":
+            queries = project_with(estimator, X)
+            query_codes = PackedCodes.from_codes(queries)
+        else:
+            queries = query_codes = encode_with(estimator, X)
+        codes, labels = (query_codes, y) if gallery is None else gallery
         exclude_self = self.exclude_self
         if exclude_self == "auto":
-            exclude_self = _is_gallery_itself(queries, y, codes, labels)
+            exclude_self = _is_gallery_itself(query_codes, y, codes, labels)
         scores = retrieval_scores(
             queries,
             codes,
             y,
             labels,
             exclude_self=exclude_self,
-            code_distance=self._find_code_distance(estimator),
+            code_distance=code_distance,
             metrics=list(names.values()),
             ties=self.ties,
             normalize=self.normalize,

@@ -35,12 +35,14 @@ RULES: dict[str, list[Any]] = {
 }
 #: Constraint of the parameter that says how codes are compared.
 CODE_DISTANCE: dict[str, list[Any]] = {"code_distance": [StrOptions(set(METRICS))]}
+#: Ways to compare codes that a ranking can be scored by, histograms or not.
+DISTANCES = (*METRICS, "asymmetric")
 
 
 @validate_params(
     {
         **RULES,
-        **CODE_DISTANCE,
+        "code_distance": [StrOptions(set(DISTANCES))],
         "metrics": [str, "array-like"],
         "exclude_self": ["boolean"],
         "per_query": ["boolean"],
@@ -68,12 +70,14 @@ def retrieval_scores(
 
     Give either codes and labels, or a `relevance` and a `distances` matrix. From
     codes, two small histograms a query are counted and no ranking is sorted (but with
-    spherical distances of long codes, or of a small gallery, where sorting is cheaper).
+    spherical distances of long codes, or of a small gallery, where sorting is cheaper,
+    and with asymmetric ones).
 
     Parameters
     ----------
     query_codes : PackedCodes or array-like of shape (n_queries, n_bits)
-        A bit is set where the value is ``> 0``.
+        A bit is set where the value is ``> 0``. For asymmetric distances the queries'
+        projections, and no codes.
     gallery_codes : PackedCodes or array-like of shape (n_gallery, n_bits)
     y_query : array-like of shape (n_queries,), or {array-like, sparse matrix} of \
             shape (n_queries, n_labels)
@@ -84,18 +88,19 @@ def retrieval_scores(
         Booleans, or the number of shared labels of each pair.
     distances : array-like of shape (n_queries, n_gallery), default=None
         Any finite real numbers, small for near.
-    code_distance : {'hamming', 'spherical'}, default='hamming'
-        How codes are compared: by the number of differing bits; or by that number
-        divided by the common ones plus 0.1, the spherical Hamming distance of
-        :class:`~sklhash.HammingRetriever`.
+    code_distance : {'hamming', 'spherical', 'asymmetric'}, default='hamming'
+        How codes are compared: by the number of differing bits; by that number divided
+        by the common ones plus 0.1, the spherical Hamming distance of
+        :class:`~sklhash.HammingRetriever`; or by the magnitudes of the projections of
+        the query at differing bits, summed, its asymmetric distance.
     metrics : str or sequence of str
         ``'map'``, ``'ndcg'``, ``'precision'``, ``'recall'``, ``'acg'`` (average
         cumulative gain: mean number of shared labels) and ``'wap'`` (weighted average
         precision), alone for the whole gallery or with ``'@k'`` for the first k
         places; ``'precision@rR'`` and ``'recall@rR'`` count the items within R bits
-        (or the spherical distance R, or R in the unit of `distances`), R included
-        (precision is 0 where there are none). With fewer than k items in the gallery
-        the missing places count as irrelevant.
+        (or the spherical distance R, or R in the unit of `distances` or projections), R
+        included (precision is 0 where there are none). With fewer than k items in the
+        gallery the missing places count as irrelevant.
     ties : {'expected', 'optimistic', 'pessimistic', 'index'}, default='expected'
         Rule for equally distant items: the mean over all their orders, in closed
         form; the most relevant first; the most relevant last; gallery order.

@@ -11,14 +11,15 @@ from sklearn.utils import check_array, gen_batches
 
 from sklhash.codes import PackedCodes, as_packed
 from sklhash.hamming import (
+    HistogramCounter,
+    asymmetric_distances,
     count_set_bits,
     count_shared_labels,
     distances,
-    histograms,
-    occurring_histograms,
     paired_distances,
     possible_distances,
 )
+from sklhash.projections import as_projections
 
 from ._tie_groups import (
     TieGroups,
@@ -28,8 +29,10 @@ from ._tie_groups import (
 )
 from .labels import check_grades, check_relevance, encode_labels, n_grades
 
-#: Histogram cells, or items, whose closed forms are computed at once.
+#: Histogram cells, or items, that are counted or sorted at once.
 BLOCK_CELLS = 2**21
+#: Histogram cells whose closed forms are computed at once, in a core's cache.
+SCORED_CELLS = 2**16
 #: Counts for each gallery item up to which counting is cheaper than sorting, about.
 MAX_COUNTS_AN_ITEM = 16
 
@@ -44,6 +47,7 @@ class CodePairs(NamedTuple):
     n_grades: int
     exclude_self: bool
     code_distance: str
+    projections: Any = None  # of the queries, for asymmetric distances
 
     @classmethod
     def from_input(
@@ -55,6 +59,9 @@ class CodePairs(NamedTuple):
         exclude_self: bool,
         code_distance: str,
     ) -> CodePairs:
+        projections = None
+        if code_distance == "asymmetric":
+            projections = query_codes = as_projections(query_codes, "query_codes")
         queries = as_packed(query_codes, "query_codes")
         gallery = as_packed(gallery_codes, "gallery_codes")
         if queries.n_bits != gallery.n_bits:
@@ -69,7 +76,9 @@ class CodePairs(NamedTuple):
             _check_square(len(queries), len(gallery))
         grades = n_grades(labels[0])
         check_grades(grades - 1)
-        return cls(queries, gallery, *labels, grades, exclude_self, code_distance)
+        return cls(
+            queries, gallery, *labels, grades, exclude_self, code_distance, projections
+        )
 
     @property
     def n_queries(self) -> int:
@@ -83,21 +92,39 @@ class CodePairs(NamedTuple):
     def possible_distances(self) -> NDArray[Any]:
         return possible_distances(self.queries.n_bits, metric=self.code_distance)
 
-    def histograms(self, rows: slice = slice(None)) -> NDArray[np.int64]:
-        """Count the items of some queries at each of the possible distances."""
-        counts = histograms(
-            *self._pairs(rows), **self._sizes(), metric=self.code_distance
-        )
-        self._leave_out_self(counts, self.possible_distances, rows)
-        return counts
+    def histograms(self) -> NDArray[np.int64]:
+        """Count the items at each of the possible distances."""
+        return self._count(self._counter(), slice(0, self.n_queries))
 
     def histogram_blocks(self) -> Iterator[NDArray[np.int64]]:
+        """Count as `histograms` does, some queries after the others."""
+        counter = self._counter()
         n_cells = len(self.possible_distances) * self.n_grades
-        return map(self.histograms, _batches(len(self.queries), n_cells))
+        for rows in _batches(self.n_queries, n_cells):
+            counts = self._count(counter, rows)
+            for part in _batches(len(counts), n_cells, SCORED_CELLS):
+                yield counts[part]
+
+    def _counter(self) -> HistogramCounter:
+        return HistogramCounter(
+            self.gallery.packed,
+            self.gallery_labels,
+            n_queries=self.n_queries,
+            n_bits=self.queries.n_bits,
+            n_grades=self.n_grades,
+            metric=self.code_distance,
+        )
+
+    def _count(self, counter: HistogramCounter, rows: slice) -> NDArray[np.int64]:
+        counts = counter.count(self.queries.packed[rows], self.query_labels[rows])
+        self._leave_out_self(counts, self.possible_distances, rows)
+        return counts
 
     def tie_groups(self, ties: str) -> Iterator[TieGroups]:
         if ties == "index":
             return self._sorted_groups(ties, len(self.gallery))
+        if self.code_distance == "asymmetric":
+            return self._sorted_groups(ties, len(self.gallery) * self.n_grades)
         if self.code_distance == "hamming":
             distance = self.possible_distances[None]
             return (
@@ -112,21 +139,17 @@ class CodePairs(NamedTuple):
         return self._spherical_groups(ties, n_cells)
 
     def _spherical_groups(self, ties: str, n_cells: int) -> Iterator[TieGroups]:
-        for rows in _batches(len(self.queries), n_cells):
-            counts, distance = occurring_histograms(*self._pairs(rows), **self._sizes())
+        counter = self._counter()
+        for rows in _batches(self.n_queries, n_cells):
+            queries, labels = self.queries.packed[rows], self.query_labels[rows]
+            counts, distance = counter.count_occurring(queries, labels)
             self._leave_out_self(counts, distance, rows)
-            yield groups_from_histograms(counts, distance, ties)
+            for part in _batches(len(counts), counts[0].size, SCORED_CELLS):
+                yield groups_from_histograms(counts[part], distance[part], ties)
 
     def _sorted_groups(self, ties: str, n_cells: int) -> Iterator[TieGroups]:
         for rows in _batches(len(self.queries), n_cells):
             yield groups_from_matrix(*self._matrices(rows), self.n_grades, ties)
-
-    def _pairs(self, rows: slice) -> tuple[Any, Any, Any, Any]:
-        queries, labels = self.queries.packed[rows], self.query_labels[rows]
-        return queries, self.gallery.packed, labels, self.gallery_labels
-
-    def _sizes(self) -> dict[str, Any]:
-        return {"n_bits": self.queries.n_bits, "n_grades": self.n_grades}
 
     def _leave_out_self(
         self, counts: NDArray[np.int64], distance: NDArray[Any], rows: slice
@@ -144,7 +167,10 @@ class CodePairs(NamedTuple):
 
     def _matrices(self, rows: slice) -> tuple[NDArray[Any], NDArray[np.int64]]:
         queries, gallery = self.queries.packed[rows], self.gallery.packed
-        distance = distances(queries, gallery, metric=self.code_distance)
+        if self.projections is None:
+            distance = distances(queries, gallery, metric=self.code_distance)
+        else:
+            distance = asymmetric_distances(self.projections[rows], gallery)
         grade = count_shared_labels(self.query_labels[rows], self.gallery_labels)
         if self.exclude_self:
             _mark_self(grade, rows)
@@ -205,8 +231,10 @@ def groups_from_matrix(
     return groups_from_histograms(counts, distinct, ties)
 
 
-def _batches(n_queries: int, cells_a_query: int) -> Iterator[slice]:
-    return gen_batches(n_queries, max(1, BLOCK_CELLS // cells_a_query))
+def _batches(
+    n_queries: int, cells_a_query: int, most: int = BLOCK_CELLS
+) -> Iterator[slice]:
+    return gen_batches(n_queries, max(1, most // cells_a_query))
 
 
 def _mark_self(grade: NDArray[np.int64], rows: slice) -> None:
