@@ -26,6 +26,8 @@ THREADED_WORDS = 2**21
 TILE_BYTES = 2**15
 #: Bytes of the longest codes whose comparison is written out word by word.
 MAX_WIDTH = 128
+#: Times 512 codes are a tile of a search for few queries.
+FEW_ROWS = np.uint64(4)
 #: Codes that give a first bound, for each neighbour wanted and at least.
 FIRST_CODES, MIN_FIRST_CODES = 4, 128
 #: Neighbours from which a sample of the gallery gives a better one, and its share.
@@ -69,6 +71,9 @@ def top_k(queries: Packed, gallery: Packed, k: int, n_jobs: int | None) -> Neigh
     positions : ndarray of shape (n_queries, k), dtype intp
     """
     queries, gallery = np.ascontiguousarray(queries), np.ascontiguousarray(gallery)
+    words = len(queries) * len(gallery) * -(-gallery.shape[1] // 8)
+    if len(queries) < MANY_QUERIES and words < THREADED_WORDS:
+        return _top_k_of(queries, gallery, k)
     batches, shards = _cut(queries, gallery, n_jobs, least=k, most=MAX_KEYS // (2 * k))
     tasks = [
         partial(_top_k_of, queries[rows], gallery[shard], k)
@@ -151,6 +156,8 @@ def _slices(n: int, size: int) -> list[slice]:
 def _top_k_of(queries: Packed, gallery: Packed, k: int) -> Neighbors:
     """Search a shard for a batch, with a bound that a sample of it gives."""
     if k < SAMPLED_NEIGHBORS or len(gallery) < 2 * SAMPLE * k:
+        if len(queries) < MANY_QUERIES:
+            return _top_k_of_few(queries, gallery, k)
         return _top_k_below(queries, gallery, k)[:2]
     # Of the k nearest, about k / 64 are in the sample; rarely as many as three
     # standard deviations more. If that bound is too low for a query, it starts anew.
@@ -163,6 +170,19 @@ def _top_k_of(queries: Packed, gallery: Packed, k: int) -> Neighbors:
         again = _top_k_below(queries[missed], gallery, k)
         distances[missed], positions[missed] = again[:2]
     return distances, positions
+
+
+def _top_k_of_few(queries: Packed, gallery: Packed, k: int) -> Neighbors:
+    from ._scan_kernels import nearest_of_few
+
+    unit, width, _, _ = geometry(gallery.shape[1], False)
+    numbers = gallery.ctypes.data, *gallery.shape[::-1]
+    codes, n_bytes, n_gallery = map(np.uint64, numbers)
+    kinds, sizes = (unit, width, codes), (np.uint64(k), FEW_ROWS)
+    distances, positions = nearest_of_few(
+        *kinds, n_bytes, n_gallery, _words(queries), *sizes
+    )
+    return distances, positions.astype(np.intp, copy=False)
 
 
 def _top_k_below(

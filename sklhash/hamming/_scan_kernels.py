@@ -313,6 +313,68 @@ def rank(
 
 
 @jit
+def nearest_of_few(
+    unit: Any,
+    width: Any,
+    codes: Any,
+    n_bytes: Any,
+    n_gallery: Any,
+    words: Any,
+    k: Any,
+    n_rows: Any,
+) -> tuple[Any, Any]:
+    """Find the k nearest codes of a few queries, all in one call.
+
+    What a call from Python takes, and finding cold what it touches, is as long as a
+    small search.
+
+    Parameters
+    ----------
+    unit, width
+        As in `nearest`.
+    codes : uint64
+        Address of the gallery.
+    n_bytes, n_gallery, k, n_rows : uint64
+        `n_rows` times 512 codes make a tile.
+    words : ndarray of shape (n_queries, n_words), dtype uint64
+
+    Returns
+    -------
+    distances : ndarray of shape (n_queries, k), dtype int32
+    positions : ndarray of shape (n_queries, k), dtype int64
+    """
+    n, n_words, n_bits = len(words), np.uint64(words.shape[1]), EIGHT * n_bytes
+    capacity = np.uint64(2) * (k + np.uint64(BLOCK) * n_rows)
+    keys, n_keys = np.empty((n, capacity), np.uint64), np.zeros(n, np.uint64)
+    worst, below = np.full(n, n_bits + ONE), np.zeros(n, np.uint64)
+    counts = np.zeros((n, n_bits + np.uint64(2)), np.uint32)
+    bounds, masks = np.empty((0, 0), np.uint64), np.empty(EIGHT * n_rows, np.uint64)
+    at = Layout(
+        n_bytes,
+        n_words,
+        ZERO,
+        n_rows,
+        ZERO,
+        codes,
+        np.uint64(words.ctypes.data),
+        ZERO,
+        ZERO,
+        ZERO,
+        ZERO,
+        ZERO,
+        np.uint64(masks.ctypes.data),
+    )
+    state = keys, n_keys, worst, below, counts, bounds
+    nearest(unit, width, at, ZERO, n_gallery, k, *state)
+    distances = np.empty((n, k), np.int32)
+    positions = np.empty((n, k), np.int64)
+    ranked = np.empty(capacity, np.uint64)
+    rank(k, keys, n_keys, worst, counts, ranked, distances, positions)
+    masks[0] = ZERO  # until here numba must not free it: `at` has its address only
+    return distances, positions
+
+
+@jit
 def within(
     unit: Any,
     width: Any,
