@@ -27,8 +27,7 @@ import time
 
 import numpy as np
 
-from sklhash import ITQ, PackedCodes
-from sklhash.hamming._index import GalleryIndex
+from sklhash import ITQ, HammingRetriever, PackedCodes
 
 try:
     import faiss
@@ -87,11 +86,16 @@ def uniform_codes(n, rng):
     return codes[:N_QUERIES], codes[N_QUERIES:]
 
 
-def settle(index, queries, k, batch):
+def search_of(retriever):
+    """Search the public way, validation included."""
+    return lambda packed, k: retriever.kneighbors(PackedCodes(packed, N_BITS), k)
+
+
+def settle(search, n_gallery, queries, k, batch):
     """Search until 'auto' has chosen: it scans, builds tables, and tries them."""
-    stop = time.perf_counter() + 0.3 + len(index.packed) / 2.5e6
+    stop = time.perf_counter() + 0.3 + n_gallery / 2.5e6
     for start in itertools.count(0, batch):
-        index.top_k(queries[np.arange(start, start + batch) % len(queries)], k)
+        search(queries[np.arange(start, start + batch) % len(queries)], k)
         if start >= 100 and time.perf_counter() > stop:
             break
 
@@ -99,10 +103,12 @@ def settle(index, queries, k, batch):
 def compare(name, queries, gallery):
     """Time all searches of a gallery, and print what they take."""
     searches = {
-        algorithm: GalleryIndex(gallery, n_bits=N_BITS, algorithm=algorithm)
+        algorithm: HammingRetriever(algorithm=algorithm).fit(
+            PackedCodes(gallery, N_BITS)
+        )
         for algorithm in ("brute", "auto")
     }
-    peers = {key: index.top_k for key, index in searches.items()}
+    peers = {key: search_of(retriever) for key, retriever in searches.items()}
     if faiss is not None:
         faiss.omp_set_num_threads(1)
         flat = faiss.IndexBinaryFlat(N_BITS)
@@ -110,10 +116,13 @@ def compare(name, queries, gallery):
         peers = {"faiss": flat.search, **peers}
     for batch in (1, 100):
         for k in (1, 10, 100):
-            settle(searches["auto"], queries, k, batch)
+            settle(peers["auto"], len(gallery), queries, k, batch)
             times = measure(peers, queries, k, batch)
             report(name, len(gallery), batch, k, times)
-    print(f"{name}: tables of {searches['auto'].nbytes / 2**20:.0f} MiB", flush=True)
+    print(
+        f"{name}: tables of {searches['auto'].index_nbytes_ / 2**20:.0f} MiB",
+        flush=True,
+    )
 
 
 def measure(peers, queries, k, batch):

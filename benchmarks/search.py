@@ -3,10 +3,10 @@
 Ours is the public way, validation included: ``HammingRetriever.kneighbors``. All search
 the same codes with equally many threads, in turns; a ratio is the median over the turns
 of their time divided by ours, so above 1 we are faster. With one thread, processor time
-is compared, which leaves out other programs' share of a busy machine. Peers that would
-take long get a part of the queries, and their time is scaled up (marked by *): their
-cost a query does not depend on the number of queries. Neighbours are compared with
-those of faiss.
+is compared, which leaves out other programs' share of a busy machine. Where a turn
+would take long it gets a part of the queries, ours 100 at least (marked by *): the cost
+of a query does not depend on the others then. Neighbours are compared with those of
+faiss.
 
     python benchmarks/search.py --n 1e5 1e6 1e7 --bits 16 32 48 64 128 256 1024
 
@@ -48,7 +48,7 @@ def parse():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--slow", action="store_true", help="usearch and sklearn, too")
-    parser.add_argument("--seconds", type=float, default=2, help="a peer's, a turn")
+    parser.add_argument("--seconds", type=float, default=2, help="of a turn, about")
     return parser.parse_known_args()[0]
 
 
@@ -127,25 +127,27 @@ def clock(threads):
     return time.process_time if threads == 1 else time.perf_counter
 
 
-def timed(task, n_queries, asked, now):
-    """Time one call, scaled to the queries that were asked for."""
+def timed(task, n_queries, now):
+    """Time one call, a query."""
     start = now()
     task(n_queries)
-    return (now() - start) * asked / n_queries
+    return (now() - start) / n_queries
 
 
 def compare(mine, peer, n_queries, args):
-    """Give our best time and the median of the ratios."""
+    """Give our best time a query and the median of the ratios."""
     now = clock(args.threads)
-    mine(n_queries), peer(1)  # compile, load, fill caches
-    once = max(timed(peer, 1, 1, now), 1e-6)
-    n_peer = int(np.clip(args.seconds / once, 1, n_queries))
+    mine(min(n_queries, 100)), peer(1)  # compile, load, fill caches
+    n_mine, n_peer = (
+        int(np.clip(args.seconds / max(timed(task, n, now), 1e-7), n, n_queries))
+        for task, n in ((mine, min(n_queries, 100)), (peer, 1))
+    )
     turns = [
-        (timed(mine, n_queries, n_queries, now), timed(peer, n_peer, n_queries, now))
-        for _ in range(args.rounds)
+        (timed(mine, n_mine, now), timed(peer, n_peer, now)) for _ in range(args.rounds)
     ]
     ratio = np.median([theirs / own for own, theirs in turns])
-    return min(own for own, _ in turns), f"{ratio:.1f}{'*' * (n_peer < n_queries)}"
+    part = "*" * (n_peer < n_queries or n_mine < n_queries)
+    return min(own for own, _ in turns), f"{ratio:.1f}{part}"
 
 
 def instruction_set():
@@ -191,7 +193,7 @@ def main():
                     seconds, ratio = compare(mine, rival, n_queries, args)
                     cells.append(ratio)
                     times.append(seconds)
-            rate = f"{n * n_queries / min(times) / 1e9:.2f}"
+            rate = f"{n / min(times) / 1e9:.2f}"
             row = [kind, n_bits, f"{n:.0e}", n_queries, k, rate, *cells]
             print("| " + " | ".join(map(str, row)) + " |", flush=True)
 

@@ -9,7 +9,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
-from sklhash import HammingRetriever, SoftPairwiseHasher, UHGAHasher
+from sklhash import HammingRetriever, PackedCodes, SoftPairwiseHasher, UHGAHasher
 from sklhash.hamming import _torch, top_k, within_radius
 from sklhash.hamming._torch import DeviceGallery, top_k_on_device
 
@@ -268,3 +268,22 @@ def test_chunks_of_the_gpu_are_invisible(rng, monkeypatch):
     found = top_k_on_device(gallery[:100], gallery, 50, device="cuda")
     for part, other in zip(found, expected, strict=True):
         assert_array_equal(part, other)
+
+
+def test_a_retriever_on_the_gpu(rng):
+    """It finds what one on the CPU finds, keeps its gallery there, and moves back."""
+    packed = rng.randint(256, size=(5000, 8)).astype(np.uint8)
+    codes = PackedCodes(packed, 64)
+    expected = HammingRetriever().fit(codes)
+    retriever = HammingRetriever(device="cuda").fit(codes[:4000])
+    retriever.kneighbors(codes[:1])
+    retriever.partial_fit(codes[4000:])
+    assert retriever.index_nbytes_ == codes.nbytes
+    for queries in (codes[:50], None):
+        found = retriever.kneighbors(queries)
+        for part, other in zip(found, expected.kneighbors(queries), strict=True):
+            assert part.dtype == other.dtype
+            assert_array_equal(part, other)
+    other = pickle.loads(pickle.dumps(retriever)).set_params(device="cpu")
+    expected = expected.kneighbors(codes[:5])
+    assert_array_equal(other.kneighbors(codes[:5])[1], expected[1])

@@ -17,10 +17,8 @@ from sklhash.metrics import retrieval_scores
 compiled_only = pytest.mark.skipif(
     not kernels_work(), reason="numba does not compile here"
 )
-BACKENDS = [
-    pytest.param(True, id="numba", marks=compiled_only),
-    pytest.param(False, id="numpy"),
-]
+KERNELS = ["planes", "pairs"]
+BACKENDS = [*(pytest.param(name, marks=compiled_only) for name in KERNELS), "numpy"]
 SIZES = st.integers(1, 9), st.integers(1, 25)
 WIDTHS = st.one_of(st.integers(1, 17), st.sampled_from([63, 64, 130]))
 
@@ -29,7 +27,9 @@ WIDTHS = st.one_of(st.integers(1, 17), st.sampled_from([63, 64, 130]))
 def small_steps(monkeypatch):
     """Let small inputs need several steps of every loop."""
     monkeypatch.setattr(_compiled_histograms, "MANY_CODES", 5)
+    monkeypatch.setattr(_compiled_histograms, "MANY_PLANE_CODES", 1)
     monkeypatch.setattr(_compiled_histograms, "TILE_CODES", 7)
+    monkeypatch.setattr(_compiled_histograms, "PLANE_CODES", 7)
     monkeypatch.setattr(_compiled_histograms, "N_PLACES", 4)
     monkeypatch.setattr(_compiled_histograms, "MIN_QUERIES", 2)
     monkeypatch.setattr(_compiled_histograms, "LABEL_ROWS", 6)
@@ -68,12 +68,18 @@ def naive_histograms(codes, shared, n_grades, metric="hamming"):
     return counts
 
 
-def count(codes, labels, n_grades, compiled, metric="hamming", n_jobs=None):
+def use(backend, patch):
+    """Let kernels, with bit planes or in pairs for classes, or numpy count."""
+    patch.setattr(_histograms, "kernels_pay", lambda *sizes: backend != "numpy")
+    patch.setattr(_compiled_histograms, "planes_pay", lambda: backend == "planes")
+
+
+def count(codes, labels, n_grades, backend, metric="hamming", n_jobs=None):
     """Count by kernels or by numpy."""
     n_bits = codes[0].shape[1]
     queries, gallery = (pack(x.astype(np.uint8)) for x in codes)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_histograms, "kernels_pay", lambda *sizes: compiled)
+        use(backend, patch)
         return hamming.histograms(
             queries,
             gallery,
@@ -85,17 +91,17 @@ def count(codes, labels, n_grades, compiled, metric="hamming", n_jobs=None):
         )
 
 
-@pytest.mark.parametrize("compiled", BACKENDS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("metric", ["hamming", "spherical"])
 @given(problem=problems(), n_jobs=st.sampled_from([None, 2]))
-def test_counts_by_class_equal_loops(metric, compiled, problem, n_jobs):
+def test_counts_by_class_equal_loops(metric, backend, problem, n_jobs):
     """Counts by distance and class are those of plain loops, with threads, too."""
     codes, classes, _ = problem
     expected = naive_histograms(codes, np.equal.outer(*classes), 2, metric)
-    assert_array_equal(count(codes, classes, 2, compiled, metric, n_jobs), expected)
+    assert_array_equal(count(codes, classes, 2, backend, metric, n_jobs), expected)
 
 
-@pytest.mark.parametrize("compiled", BACKENDS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("metric", ["hamming", "spherical"])
 @given(
     problem=problems(),
@@ -103,7 +109,7 @@ def test_counts_by_class_equal_loops(metric, compiled, problem, n_jobs):
     n_jobs=st.sampled_from([None, 2]),
 )
 def test_counts_by_shared_labels_equal_loops(
-    metric, compiled, problem, n_labels, n_jobs
+    metric, backend, problem, n_labels, n_jobs
 ):
     """So are counts by distance and number of shared labels."""
     codes, _, rng = problem
@@ -112,48 +118,77 @@ def test_counts_by_shared_labels_equal_loops(
     expected = naive_histograms(codes, labels[0] @ labels[1].T, n_grades, metric)
     sparse = [csr_array(y) for y in labels]
     assert_array_equal(
-        count(codes, sparse, n_grades, compiled, metric, n_jobs), expected
+        count(codes, sparse, n_grades, backend, metric, n_jobs), expected
     )
 
 
 @compiled_only
 @pytest.mark.parametrize("n_bits", [1, 8, 33, 64, 65, 257])
 @pytest.mark.parametrize("metric", ["hamming", "spherical"])
-def test_many_counts_are_those_of_numpy(metric, n_bits, monkeypatch, rng):
+@pytest.mark.parametrize("backend", KERNELS)
+def test_many_counts_are_those_of_numpy(metric, n_bits, backend, monkeypatch, rng):
     """Kernels and numpy agree with the sizes of steps that are used."""
     monkeypatch.undo()
     codes = [rng.rand(n, n_bits) < rng.rand(n, 1) for n in (70, 20_001)]
     classes = [rng.randint(7, size=len(x)) for x in codes]
-    by_numpy = count(codes, classes, 2, False, metric)
+    by_numpy = count(codes, classes, 2, "numpy", metric)
     for n_jobs in (1, 2):
-        by_kernels = count(codes, classes, 2, True, metric, n_jobs)
+        by_kernels = count(codes, classes, 2, backend, metric, n_jobs)
         assert_array_equal(by_kernels, by_numpy)
     assert (by_kernels.sum(axis=(1, 2)) == 20_001).all()
 
 
 @compiled_only
+@pytest.mark.parametrize("n_gallery", [1, 511, 512, 513, 40_000])
+@pytest.mark.parametrize("n_bytes", range(1, 9))
+def test_tiles_need_not_be_full(n_bytes, n_gallery, monkeypatch, rng):
+    """Planes count codes of any width, classes that end in a tile or are missing."""
+    n_bits = 8 * n_bytes - rng.randint(8)
+    codes = [rng.rand(n, n_bits) < rng.rand(n, 1) for n in (11, n_gallery)]
+    classes = np.arange(-1, 10), rng.choice([0, 1, 2, 4, 5, 8], size=n_gallery)
+    by_numpy = count(codes, classes, 2, "numpy")
+    for n_codes, n_jobs in ((1000, 1), (2**13, 2), (2**15, 1)):
+        monkeypatch.setattr(_compiled_histograms, "PLANE_CODES", n_codes)
+        by_planes = count(codes, classes, 2, "planes", n_jobs=n_jobs)
+        assert_array_equal(by_planes, by_numpy)
+
+
+@compiled_only
+def test_classes_may_fill_tiles(monkeypatch, rng):
+    """Classes may begin and end with a tile, or be one code of it."""
+    monkeypatch.undo()
+    n_codes = [512, 1, 1023, 512, 1]
+    codes = [rng.rand(n, 16) < 0.5 for n in (5, sum(n_codes))]
+    classes = np.arange(5), rng.permutation(np.repeat(np.arange(5), n_codes))
+    by_planes = count(codes, classes, 2, "planes")
+    assert_array_equal(by_planes, count(codes, classes, 2, "numpy"))
+    assert by_planes[:, :, 1].sum(axis=1).tolist() == n_codes
+
+
+@compiled_only
 @pytest.mark.parametrize("n_bits", [16, 100])
 @pytest.mark.parametrize("n_equal", [1, 2, 511, 20_000])
-def test_equal_codes_are_counted_in_one_cell(n_bits, n_equal, monkeypatch):
+@pytest.mark.parametrize("backend", KERNELS)
+def test_equal_codes_are_counted_in_one_cell(n_bits, n_equal, backend, monkeypatch):
     """Galleries of one code, in runs of any length, leave nothing uncounted."""
     monkeypatch.undo()
     codes = [np.ones((3, n_bits)), np.zeros((n_equal, n_bits))]
     classes = np.array([0, 1, 2]), np.arange(n_equal) % 2
-    counts = count(codes, classes, 2, True)
+    counts = count(codes, classes, 2, backend)
     assert counts[:, :n_bits].sum() == 0
     same = [(n_equal + 1) // 2, n_equal // 2, 0]
     assert counts[:, n_bits, 1].tolist() == same
 
 
 @compiled_only
-def test_kernels_leave_no_counts_behind(rng):
+@pytest.mark.parametrize("backend", KERNELS)
+def test_kernels_leave_no_counts_behind(backend, monkeypatch, rng):
     """Counting is right a second time: workspaces are left clean, galleries as is."""
+    use(backend, monkeypatch)
     codes = [rng.rand(n, 12) < 0.5 for n in (5, 30)]
     classes = [rng.randint(3, size=len(x)) for x in codes]
     gallery = pack(codes[1].astype(np.uint8))
-    counter = HistogramCounter(
-        gallery, classes[1], n_queries=10**6, n_bits=12, n_grades=2
-    )
+    counter = HistogramCounter(gallery, classes[1], n_queries=1, n_bits=12, n_grades=2)
     queries = pack(codes[0].astype(np.uint8))
     first, again = (counter.count(queries, classes[0]) for _ in range(2))
     assert_array_equal(first, again)
@@ -161,15 +196,16 @@ def test_kernels_leave_no_counts_behind(rng):
 
 
 @compiled_only
-def test_kernels_refuse_what_they_cannot_count():
+def test_kernels_refuse_what_they_cannot_count(monkeypatch):
     """Bits after the last, and more shared labels than grades, are errors."""
+    use("planes", monkeypatch)
     codes = np.full((2, 3), True), np.full((2, 3), True)
-    counter = {"n_queries": 10**6, "n_bits": 2, "n_grades": 2}
+    counter = {"n_queries": 1, "n_bits": 2, "n_grades": 2}
     with pytest.raises(ValueError, match="bits after the first n_bits=2"):
         HistogramCounter(pack(codes[1].astype(np.uint8)), np.zeros(2, int), **counter)
     labels = [csr_array(np.ones((2, 2), np.float32))] * 2
     with pytest.raises(ValueError, match="may share 2 labels; got n_grades=2"):
-        count(codes, labels, 2, True)
+        count(codes, labels, 2, "planes")
 
 
 @compiled_only
@@ -180,8 +216,8 @@ def test_scores_are_those_of_numpy(metric, exclude_self, monkeypatch, rng):
     codes = PackedCodes(rng.randint(256, size=(300, 5)).astype(np.uint8), 40)
     labels = (rng.rand(300, 4) < 0.3).astype(int)
     scores = []
-    for compiled in (False, True):
-        monkeypatch.setattr(_histograms, "kernels_pay", lambda *sizes, c=compiled: c)
+    for backend in ("numpy", "planes"):
+        use(backend, monkeypatch)
         scores.append(
             retrieval_scores(
                 codes,
@@ -203,4 +239,4 @@ def test_very_many_labels_are_left_to_numpy(rng):
     n_grades = 1 + int(labels[0].sum(axis=1).max())
     expected = naive_histograms(codes, labels[0] @ labels[1].T, n_grades)
     sparse = [csr_array(y) for y in labels]
-    assert_array_equal(count(codes, sparse, n_grades, True), expected)
+    assert_array_equal(count(codes, sparse, n_grades, "planes"), expected)

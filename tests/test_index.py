@@ -124,7 +124,10 @@ def test_a_pickle_opens_where_its_device_is_missing(codes):
     [
         ({"device": "cuda:99"}, r"device='cuda:99' cannot be used here: .*\. Use dev"),
         ({"device": "gpu"}, "device='gpu' cannot be used here"),
-        ({"device": "cuda", "metric": "spherical"}, "searches by metric='hamming' onl"),
+        (
+            {"device": "cuda", "metric": "spherical"},
+            "searches by metric='hamming' only",
+        ),
         ({"algorithm": "flat"}, "'algorithm' parameter of HammingRetriever must be"),
     ],
 )

@@ -3,8 +3,8 @@
 Plane j of a tile of codes holds bit j of all of them. A network of full adders sums the
 planes of differing bits, 512 codes to a step with vectors of 512 bits; the sum is
 compared with a bound in the same way. That takes half as many instructions as vectors
-of popcounts do, or a quarter where a processor has none. Histograms count the codes at
-every distance by one popcount of a mask.
+of popcounts do, or a quarter where a processor has none. Or the bits of the sum become
+a mask for every distance, whose popcounts are a histogram.
 
 Three bits of a query are looked up at once: of each three planes a, b and c, the sum
 a ^ b ^ c and the carry maj(a, b, c) are kept for all patterns of flipped planes, so the
@@ -13,6 +13,7 @@ first full adders cost a query nothing but loads.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from llvmlite import ir
@@ -36,7 +37,7 @@ from ._vectors import (
 BLOCK = 512
 #: Planes kept of three bits: two of the sum, eight of the carry.
 TRIPLE = 10
-#: Distances, a power of two, of which a tile is looked for any before they are counted.
+#: Runs of ``2**RUN_BITS`` distances are passed over where a tile has none of them.
 RUN_BITS = 4
 
 
@@ -123,14 +124,14 @@ class _Adders:
             weight += 1
         return [planes[0] for planes in waiting]
 
-    def both(self, mask: Any, bits: Any, wanted: int) -> Any:
-        """Keep where one or two bits, the lower first, are those of a number."""
-        if len(bits) == 2 and self.ternary:
-            return self._ternary(1 << (4 + wanted), mask, bits[1], bits[0])
+    def keep(self, marks: Any, bits: list[Any], number: int) -> Any:
+        """Keep marks where one bit, or two (the lower first), form a number."""
+        if self.ternary and len(bits) == 2:
+            return self._ternary(1 << (4 + number), marks, bits[1], bits[0])
         for i, bit in enumerate(bits):
-            bit = bit if wanted >> i & 1 else self.builder.not_(bit)
-            mask = self.builder.and_(mask, bit)
-        return mask
+            bit = bit if number >> i & 1 else self.builder.not_(bit)
+            marks = self.builder.and_(marks, bit)
+        return marks
 
     def _ternary(self, table: int, a: Any, b: Any, c: Any) -> Any:
         name = "llvm.x86.avx512.pternlog.q.512"
@@ -147,6 +148,43 @@ def _planes_of_unit(
         place = load(builder, builder.add(places, WORD(4 * i)), ir.IntType(32))
         address = builder.add(builder.add(planes, row), builder.zext(place, WORD))
         yield weight, load(builder, address, vector(lanes))
+
+
+class _DistanceCounts:
+    """Writes how marked codes are counted by distance, from the bits of distances."""
+
+    def __init__(
+        self, adders: _Adders, bits: list[Any], n_bits: int, sums: Any
+    ) -> None:
+        self.adders, self.builder = adders, adders.builder
+        self.bits, self.n_bits, self.sums = bits, n_bits, sums
+
+    def add(self, marks: Any, n_unknown: int, first: int = 0) -> None:
+        """Count codes of which all but some lower bits are known, those of `first`.
+
+        Two bits are told at once, but one if their number is odd.
+        """
+        if not n_unknown:
+            self._add_ones(marks, first)
+            return
+        n_lower = (n_unknown - 1) // 2 * 2
+        bits = self.bits[n_lower:n_unknown]
+        numbers = range(min(2 ** len(bits), (self.n_bits - first >> n_lower) + 1))
+        for number in numbers:
+            # Where no code can have another number, these bits are known, too.
+            kept = self.adders.keep(marks, bits, number) if len(numbers) > 1 else marks
+            with self._if_any(kept) if n_lower == RUN_BITS else nullcontext():
+                self.add(kept, n_lower, first + (number << n_lower))
+
+    def _if_any(self, marks: Any) -> AbstractContextManager[None]:
+        marks = reduce_lanes(self.builder, "or", marks)
+        return self.builder.if_then(self.builder.icmp_unsigned("!=", marks, WORD(0)))
+
+    def _add_ones(self, marks: Any, distance: int) -> None:
+        place = self.builder.add(self.sums, WORD(64 * distance))
+        total = load(self.builder, place, marks.type)
+        total = self.builder.add(total, count_ones(self.builder, marks))
+        store(self.builder, total, place)
 
 
 @intrinsic
@@ -201,71 +239,39 @@ def nearer_in_tile(
 
 @intrinsic
 def count_in_tile(
-    typing_context: Any, unit: Any, planes: Any, places: Any, mask: Any, sums: Any
+    typing_context: Any, unit: Any, planes: Any, places: Any, marks: Any, sums: Any
 ) -> Any:
-    """Count the codes of a tile of one row, of up to eight bytes, at every distance.
+    """Count codes of up to eight bytes, a tile of one row, by distance.
 
     Parameters
     ----------
     unit, planes, places
         As in `nearer_in_tile`.
-    mask : uint64
-        Address of 512 bits: which codes are counted.
+    marks : uint64
+        Address of marks of the codes that are counted, a bit a code.
     sums : uint64
-        Address of (n_bits + 1, 8) words, which are added to: those of a distance add
-        up to its count.
+        Address of words of shape (n_bits + 1, 8), which are added to: the eight of a
+        distance make up its count.
     """
     n_bits = 8 * unit.count
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, planes, places, mask, sums = arguments
+        _, planes, places, marks, sums = arguments
         adders = _Adders(context, builder)
         kind, step = vector(adders.lanes), 8 * adders.lanes
         for half in range(0, 64, step):
-            row, mask_row, sums_row = (
-                builder.add(place, WORD(half)) for place in (WORD(0), mask, sums)
-            )
+            row = WORD(half)
             bits = _planes_of_unit(builder, adders.lanes, n_bits, planes, places, row)
             bits = adders.count(bits)[: n_bits.bit_length()]
-            codes = load(builder, mask_row, kind)
-            _count_by_bits(adders, bits, n_bits, codes, sums_row)
+            counts = _DistanceCounts(adders, bits, n_bits, builder.add(sums, row))
+            counts.add(load(builder, builder.add(marks, row), kind), len(bits))
         return context.get_dummy_value()
 
     return types.void(unit, *(types.uint64,) * 4), generate
 
 
-def _count_by_bits(
-    adders: _Adders, bits: list[Any], largest: int, codes: Any, sums: Any, first: int = 0
-) -> None:
-    """Count the codes whose number, from `first` on, has these lower bits.
-
-    Codes are told apart by the highest bits first, two at once if what is left is even.
-    """
-    builder = adders.builder
-    if not bits:
-        place = builder.add(sums, WORD(64 * first))
-        ones = count_ones(builder, codes)
-        total = builder.add(load(builder, place, ones.type), ones)
-        store(builder, total, place)
-        return
-    n_lower = (len(bits) - 1) // 2 * 2
-    lower, upper = bits[:n_lower], bits[n_lower:]
-    wanted = range(min(2 ** len(upper), ((largest - first) >> n_lower) + 1))
-    for number in wanted:
-        kept = adders.both(codes, upper, number) if len(wanted) > 1 else codes
-        rest = adders, lower, largest, kept, sums, first + (number << n_lower)
-        if n_lower == RUN_BITS:
-            any_code = builder.icmp_unsigned(
-                "!=", reduce_lanes(builder, "or", kept), WORD(0)
-            )
-            with builder.if_then(any_code):
-                _count_by_bits(*rest)
-        else:
-            _count_by_bits(*rest)
-
-
 @intrinsic
-def take_sum(typing_context: Any, sums: Any) -> Any:
+def take_sum(typing_context: Any, words: Any) -> Any:
     """Add up the eight words at an address, and clear them."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+import math
+from collections.abc import Iterator
+from functools import cache, lru_cache, partial
 from itertools import pairwise
 from typing import Any
 
@@ -24,8 +26,10 @@ TILE_CODES = 2**16
 N_PLACES = 512
 #: Codes in a gallery from which counting for two queries at once pays.
 MANY_CODES = 2**14
-#: Gallery codes whose planes, of less than 1 MB, stay in a core's second cache.
+#: Codes whose bit planes, less than 1 MB, stay in a core's second cache.
 PLANE_CODES = 2**15
+#: Codes in a gallery from which counting by bit planes pays.
+MANY_PLANE_CODES = 2**11
 #: Rows of a label matrix that are packed at once.
 LABEL_ROWS = 2**16
 #: Counts, of 4 bytes, that stay in a core's first cache.
@@ -60,14 +64,16 @@ class CompiledCells:
     ) -> None:
         self.n_bits, self.n_grades = n_bits, n_grades
         self.are_classes = labels.ndim == 1
-        self.in_pairs = (
+        self.by_planes = planes_pay()
+        many = MANY_PLANE_CODES if self.by_planes else MANY_CODES
+        self.by_class = (
             self.are_classes
             and set_bits is None
             and gallery.shape[1] <= 8
-            and len(gallery) >= MANY_CODES
+            and len(gallery) >= many
         )
         _check_padding(gallery, n_bits)
-        order: Any = np.argsort(labels) if self.in_pairs else slice(None)
+        order: Any = np.argsort(labels) if self.by_class else slice(None)
         self.bounds = [0, len(gallery)]
         if set_bits is not None:
             small = set_bits.astype(np.min_scalar_type(n_bits))
@@ -75,7 +81,7 @@ class CompiledCells:
             n_items = np.bincount(set_bits)
             self.bounds = [0, *np.cumsum(n_items[n_items > 0]).tolist()]
         self.codes = _to_words(gallery[order])
-        self.classes = labels[order] if self.in_pairs else labels[:0]
+        self.classes = labels[order] if self.by_class else labels[:0]
         self.labels = _label_words(labels[order])
 
     def count(
@@ -106,7 +112,9 @@ class CompiledCells:
         n_grades = 1 << (self.n_grades - 1).bit_length()
         shape = len(queries), len(self.bounds) - 1, self.n_bits + 1, n_grades
         cells = np.zeros(shape, np.int64)
-        count = self._count_pairs if self.in_pairs else self._count_codes
+        count = self._count_codes
+        if self.by_class:
+            count = self._count_planes if self.by_planes else self._count_pairs
         rows_a_task = max(MIN_QUERIES, -(-len(queries) // n_threads(n_jobs)))
         tasks = [
             partial(count, cells[rows], queries[rows], labels[rows])
@@ -115,12 +123,22 @@ class CompiledCells:
         run(tasks, n_jobs)
         return cells[..., : self.n_grades]
 
+    def _count_planes(self, cells: Any, queries: Packed, labels: Any) -> None:
+        from ._plane_histogram_kernels import Layout, count_by_planes
+
+        n_bytes, codes = queries.shape[1], self.codes[0]
+        places = _places(_to_words(queries).T, n_bytes) * np.uint32(64)
+        space = _plane_workspace(min(len(codes), PLANE_CODES), n_bytes)
+        for part, *ends in self._parts(labels, PLANE_CODES):
+            sizes = part.stop - part.start, space[0][0].nbytes, places[0].nbytes
+            addresses = (x.ctypes.data for x in (codes[part], places, *space))
+            layout = Layout(*np.array([*sizes, *addresses], np.uint64))
+            count_by_planes((0,) * n_bytes, layout, cells[:, 0], *ends)
+
     def _count_pairs(self, cells: Any, queries: Packed, labels: Any) -> None:
         from ._histogram_kernels import PAIR_SHIFT, count_pairs
 
         rows = np.argsort(labels)  # two queries of one class share more
-        first = np.searchsorted(self.classes, labels[rows])
-        last = np.searchsorted(self.classes, labels[rows], side="right")
         n_distances = 8 * queries.shape[1] + 1
         workspace = (
             np.zeros((3, n_distances << int(PAIR_SHIFT)), np.uint32),
@@ -128,43 +146,24 @@ class CompiledCells:
             np.empty(N_PLACES, np.uint64),
         )
         words, codes = _to_words(queries[rows])[0], self.codes[0]
-        for tile in gen_batches(len(codes), TILE_CODES):
-            ends = (
-                (np.clip(end, tile.start, tile.stop) - tile.start).astype(np.uint64)
-                for end in (first, last)
-            )
+        for part, *ends in self._parts(labels[rows], TILE_CODES):
             count_pairs(
                 cells[:, 0],
                 rows.astype(np.uint64),
                 words,
-                codes[tile],
+                codes[part],
                 *ends,
                 *workspace,
             )
 
-    def _count_planes(self, cells: Any, queries: Packed, labels: Any) -> None:
-        from ._bit_planes import BLOCK, n_planes_of
-        from ._plane_histogram_kernels import Layout, count_by_planes
-
-        n_bytes, codes = queries.shape[1], self.codes[0]
-        places = _places(_to_words(queries).T, n_bytes) * np.uint32(64)
-        tile = 8 * n_planes_of(n_bytes)  # words of its planes
-        n_tiles = -(-min(len(codes), PLANE_CODES) // BLOCK)
-        spaces = n_tiles * tile, BLOCK, 16, 16 * (8 * n_bytes + 1)
-        space = _aligned(sum(spaces))
-        space[-spaces[-1] :] = 0
-        starts = space.ctypes.data + 8 * np.cumsum([0, *spaces[:-1]])
+    def _parts(self, labels: Any, size: int) -> Iterator[tuple[slice, Words, Words]]:
+        """Cut the codes, and tell where in a part the class of each query lies."""
         first = np.searchsorted(self.classes, labels)
         last = np.searchsorted(self.classes, labels, side="right")
-        for part in gen_batches(len(codes), PLANE_CODES):
-            ends = (
-                (np.clip(end, part.start, part.stop) - part.start).astype(np.uint64)
-                for end in (first, last)
-            )
-            sizes = part.stop - part.start, 8 * tile, places[:1].nbytes
-            addresses = codes[part].ctypes.data, places.ctypes.data, *starts
-            layout = Layout(*np.array([*sizes, *addresses], np.uint64))
-            count_by_planes((0,) * n_bytes, layout, cells[:, 0], *ends)
+        for part in gen_batches(len(self.classes), size):
+            begin, end = (np.clip(x, part.start, part.stop) for x in (first, last))
+            begin, end = begin - part.start, end - part.start
+            yield part, begin.astype(np.uint64), end.astype(np.uint64)
 
     def _count_codes(self, cells: Any, queries: Packed, labels: Any) -> None:
         from ._histogram_kernels import count_codes
@@ -190,6 +189,28 @@ class CompiledCells:
                 np.uint64(shift),
                 *workspace,
             )
+
+
+@cache
+def planes_pay() -> bool:
+    """Tell whether kernels are compiled for vectors of popcounts."""
+    from numba.core.registry import cpu_target
+
+    from ._vectors import has_feature
+
+    return has_feature(cpu_target.target_context, "avx512vpopcntdq")
+
+
+def _plane_workspace(n_codes: int, n_bytes: int) -> tuple[Words, ...]:
+    """Give the planes of tiles, rows, marks, and sums, as `Layout` tells them."""
+    from ._bit_planes import BLOCK, n_planes_of
+
+    planes = -(-n_codes // BLOCK), 8 * n_planes_of(n_bytes)
+    shapes: list[tuple[int, ...]] = [planes, (64, 8), (2, 8), (2, 8 * n_bytes + 1, 8)]
+    sizes = [math.prod(shape) for shape in shapes]
+    space = np.split(_aligned(sum(sizes)), np.cumsum(sizes[:-1]))
+    space[-1][:] = 0
+    return tuple(map(np.reshape, space, shapes))
 
 
 def merge_spherical(

@@ -1,7 +1,8 @@
 """Compiled counts of gallery items by distance and class, by bit planes.
 
-Counting pair by pair costs an increment in memory for a pair or two. Here 512 codes are
-compared with a query at once, and counted at each distance by one popcount of a mask.
+512 codes are compared with a query at once, and those at a distance are counted by one
+popcount of a mask (:mod:`._bit_planes`): that takes less than counting them one by one
+where a processor has vectors of popcounts.
 """
 
 from __future__ import annotations
@@ -9,15 +10,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.core.registry import cpu_target
 
 from ._bit_planes import BLOCK, combine_planes, count_in_tile, take_sum, transpose
 from ._numba import jit
-from ._vectors import has_feature, load_word, store_word
+from ._vectors import load_word, store_word
 
-ZERO, ONE, SEVEN, EIGHT = (np.uint64(x) for x in (0, 1, 7, 8))
-ALL = ~ZERO
-WORD_BITS, TILE = np.uint64(64), np.uint64(BLOCK)
+ZERO, ONE, SEVEN, EIGHT, WORD_BITS = (np.uint64(x) for x in (0, 1, 7, 8, 64))
+ALL, TILE = ~ZERO, np.uint64(BLOCK)
 
 
 class Layout(NamedTuple):
@@ -30,18 +29,13 @@ class Layout(NamedTuple):
     places: np.uint64  #: (n_queries, planes looked up) uint32, in bytes
     planes: np.uint64  #: (n_tiles, n_planes, 8), workspace
     rows: np.uint64  #: (64, 8), workspace
-    masks: np.uint64  #: (2, 8), workspace: all ones, and codes of a tile
-    sums: np.uint64  #: (2, n_bits + 1, 8), zeros before and after
-
-
-def planes_pay() -> bool:
-    """Tell whether code is generated for a processor with vectors of popcounts."""
-    return has_feature(cpu_target.target_context, "avx512vpopcntdq")
+    marks: np.uint64  #: (2, 8), workspace: of all codes of a tile, and of some
+    sums: np.uint64  #: (2, 8 n_bytes + 1, 8), zeros before and after
 
 
 @jit
 def cut_tiles(unit: Any, at: Any) -> None:
-    """Cut codes into the planes of tiles, the last one filled with zeros."""
+    """Cut the codes into the planes of tiles, of which the last need not be full."""
     planes = at.planes
     for begin in range(ZERO, at.n_codes, TILE):
         n = min(TILE, at.n_codes - begin)
@@ -55,21 +49,22 @@ def cut_tiles(unit: Any, at: Any) -> None:
 
 
 @jit
-def mark_range(mask: Any, start: Any, stop: Any) -> None:
-    """Mark codes start to stop of a tile: code c is bit c // 8 of word c % 8."""
-    for word in range(EIGHT):
-        below = (start + SEVEN - word) // EIGHT  # codes of this word before `start`
-        marks = (ALL << below) if below < WORD_BITS else ZERO
-        below = (stop + SEVEN - word) // EIGHT
-        if below < WORD_BITS:
-            marks &= ~(ALL << below)
-        store_word(mask + EIGHT * word, marks)
+def first_marks(word: Any, n: Any) -> Any:
+    """Mark the first n codes of a tile: code c is bit c // 8 of word c % 8."""
+    n_marks = (n + SEVEN - word) // EIGHT
+    return ~(ALL << n_marks) if n_marks < WORD_BITS else ALL
 
 
 @jit
-def count_by_planes(
-    unit: Any, at: Any, counts: Any, first: Any, last: Any
-) -> None:
+def mark_range(marks: Any, start: Any, stop: Any) -> None:
+    """Mark codes start to stop of a tile."""
+    for word in range(EIGHT):
+        some = first_marks(word, stop) & ~first_marks(word, start)
+        store_word(marks + EIGHT * word, some)
+
+
+@jit
+def count_by_planes(unit: Any, at: Any, counts: Any, first: Any, last: Any) -> None:
     """Count codes of up to eight bytes by distance and class.
 
     Parameters
@@ -82,11 +77,9 @@ def count_by_planes(
     first, last : ndarray of shape (n_queries,), dtype uint64
         Codes ``first[i]`` to ``last[i]`` are of the class of query i.
     """
-    n_distances = np.uint64(8 * len(unit) + 1)
     cut_tiles(unit, at)
-    for word in range(EIGHT):
-        store_word(at.masks + EIGHT * word, ALL)
-    places = at.places
+    mark_range(at.marks, ZERO, TILE)
+    places, sums_size = at.places, WORD_BITS * np.uint64(8 * len(unit) + 1)
     for q in range(np.uint64(len(counts))):
         ranges = (
             (ZERO, ZERO, first[q]),
@@ -94,19 +87,18 @@ def count_by_planes(
             (ZERO, last[q], at.n_codes),
         )
         for grade, begin, end in ranges:
-            sums = at.sums + grade * n_distances * WORD_BITS
+            sums = at.sums + grade * sums_size
             while begin < end:
                 tile, start = begin // TILE, begin % TILE
-                n = min(end - begin, TILE - start)
-                mask = at.masks
+                n, marks = min(end - begin, TILE - start), at.marks
                 if n < TILE:
-                    mask += WORD_BITS
-                    mark_range(mask, start, start + n)
+                    marks += WORD_BITS
+                    mark_range(marks, start, start + n)
                 planes = at.planes + tile * at.tile_size
-                count_in_tile(unit, planes, places, mask, sums)
+                count_in_tile(unit, planes, places, marks, sums)
                 begin += n
-        for grade in range(ONE + np.uint64(first[q] < last[q])):
-            sums = at.sums + grade * n_distances * WORD_BITS
+        for own in range(ONE + np.uint64(first[q] < last[q])):
+            sums = at.sums + own * sums_size
             for d in range(np.uint64(counts.shape[1])):
-                counts[q, d, grade] += take_sum(sums + WORD_BITS * d)
+                counts[q, d, own] += take_sum(sums + WORD_BITS * d)
         places += at.query_size
