@@ -179,10 +179,8 @@ def print_times():
             compare(class_codes, 64)
 
 
-if __name__ == "__main__" and sys.argv[1:2] == ["--memory"]:
-    print_memory(sys.argv[2])
-elif __name__ == "__main__":
-    print_times()
+def measure_memory():
+    """Print the memory that processes of their own take."""
     print("Peak memory, 64 bits, default metrics, kernels loaded, fresh processes:")
     for name in ("classes", "labels"):
         result = subprocess.run(
@@ -192,3 +190,11 @@ elif __name__ == "__main__":
             text=True,
         )
         print(result.stdout, end="")
+
+
+if __name__ == "__main__" and sys.argv[1:2] == ["--memory"]:
+    print_memory(sys.argv[2])
+elif __name__ == "__main__":
+    print_times()
+    if FULL:
+        measure_memory()

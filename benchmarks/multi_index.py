@@ -16,7 +16,7 @@ All are compared alternately: faiss's flat index (if faiss is installed), ``brut
 ratios. How much tables save depends on the distance of the neighbours, and on how many
 codes there are. Run
 
-    OMP_NUM_THREADS=1 python benchmarks/multi_index.py --codes 1e7 --data sift.npz
+    python benchmarks/multi_index.py --codes 1e7 --seconds 3 --data sift.npz
 
 for the sizes that matter; without arguments it runs in seconds.
 """
@@ -91,16 +91,16 @@ def search_of(retriever):
     return lambda packed, k: retriever.kneighbors(PackedCodes(packed, N_BITS), k)
 
 
-def settle(search, n_gallery, queries, k, batch):
+def settle(search, n_gallery, queries, k, batch, seconds):
     """Search until 'auto' has chosen: it scans, builds tables, and tries them."""
-    stop = time.perf_counter() + 0.3 + n_gallery / 2.5e6
+    stop = time.perf_counter() + seconds / 10 + n_gallery / 2.5e6
     for start in itertools.count(0, batch):
         search(queries[np.arange(start, start + batch) % len(queries)], k)
         if start >= 100 and time.perf_counter() > stop:
             break
 
 
-def compare(name, queries, gallery):
+def compare(name, queries, gallery, seconds):
     """Time all searches of a gallery, and print what they take."""
     searches = {
         algorithm: HammingRetriever(algorithm=algorithm).fit(
@@ -116,8 +116,8 @@ def compare(name, queries, gallery):
         peers = {"faiss": flat.search, **peers}
     for batch in (1, 100):
         for k in (1, 10, 100):
-            settle(peers["auto"], len(gallery), queries, k, batch)
-            times = measure(peers, queries, k, batch)
+            settle(peers["auto"], len(gallery), queries, k, batch, seconds)
+            times = measure(peers, queries, k, batch, seconds)
             report(name, len(gallery), batch, k, times)
     print(
         f"{name}: tables of {searches['auto'].index_nbytes_ / 2**20:.0f} MiB",
@@ -125,13 +125,13 @@ def compare(name, queries, gallery):
     )
 
 
-def measure(peers, queries, k, batch):
+def measure(peers, queries, k, batch, seconds):
     """Time all in turn, starting with another one each time; check the distances.
 
     A turn is one batch, or a run of 20 single queries.
     """
     times, names, kth = {name: [] for name in peers}, list(peers), []
-    stop = time.perf_counter() + 3
+    stop = time.perf_counter() + seconds
     for turn in range(9):
         rows = np.arange(turn * max(batch, 20), (turn + 1) * max(batch, 20))
         parts = np.split(queries[rows % len(queries)], max(1, 20 // batch))
@@ -144,7 +144,7 @@ def measure(peers, queries, k, batch):
         for distances in answers.values():
             np.testing.assert_array_equal(distances, answers["brute"])
         kth.append(answers["brute"][:, -1].mean())
-        if time.perf_counter() > stop and turn >= 5:
+        if time.perf_counter() > stop and turn >= 2:
             break
     return {name: np.array(spent) for name, spent in times.items()} | {"kth": kth}
 
@@ -169,17 +169,19 @@ def main():
     """Compare all kinds of codes."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", nargs="+", default=[None], help="npz files with rows")
-    parser.add_argument("--codes", type=float, nargs="+", default=[600_000])
+    parser.add_argument("--codes", type=float, nargs="+", default=[530_000])
     parser.add_argument("--kinds", nargs="+", default=["fitted", "mixture", "uniform"])
+    parser.add_argument("--seconds", type=float, default=0.3, help="of a row, about")
     options = parser.parse_known_args()[0]
     for n in map(int, options.codes):
         rng = np.random.default_rng(0)
         for path in options.data if "fitted" in options.kinds else []:
             rows, held_out = read_rows(path) if path else generated_rows(rng)
-            compare("fitted", *fitted_codes(rows, held_out, n, rng))
+            codes = fitted_codes(rows, held_out, n, rng)
+            compare("fitted", *codes, options.seconds)
         for kind, make in ("mixture", mixture_codes), ("uniform", uniform_codes):
             if kind in options.kinds:
-                compare(kind, *make(n, rng))
+                compare(kind, *make(n, rng), options.seconds)
 
 
 if __name__ == "__main__":
