@@ -107,9 +107,10 @@ def test_counts_by_class_equal_loops(metric, backend, problem, n_jobs):
     problem=problems(),
     n_labels=st.sampled_from([1, 2, 21, 64, 70]),
     n_jobs=st.sampled_from([None, 2]),
+    mean_labels=st.sampled_from([1, 10, 70]),
 )
 def test_counts_by_shared_labels_equal_loops(
-    metric, backend, problem, n_labels, n_jobs
+    metric, backend, problem, n_labels, n_jobs, mean_labels
 ):
     """So are counts by distance and number of shared labels."""
     codes, _, rng = problem
@@ -117,9 +118,10 @@ def test_counts_by_shared_labels_equal_loops(
     n_grades = 1 + int(labels[0].sum(axis=1).max())
     expected = naive_histograms(codes, labels[0] @ labels[1].T, n_grades, metric)
     sparse = [csr_array(y) for y in labels]
-    assert_array_equal(
-        count(codes, sparse, n_grades, backend, metric, n_jobs), expected
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_compiled_histograms, "MEAN_LABELS", mean_labels)
+        counts = count(codes, sparse, n_grades, backend, metric, n_jobs)
+    assert_array_equal(counts, expected)
 
 
 @compiled_only
@@ -151,6 +153,48 @@ def test_tiles_need_not_be_full(n_bytes, n_gallery, monkeypatch, rng):
         monkeypatch.setattr(_compiled_histograms, "PLANE_CODES", n_codes)
         by_planes = count(codes, classes, 2, "planes", n_jobs=n_jobs)
         assert_array_equal(by_planes, by_numpy)
+
+
+@compiled_only
+@pytest.mark.parametrize("n_gallery", [1, 511, 512, 513, 40_000])
+@pytest.mark.parametrize(("n_bytes", "n_labels"), [(1, 21), (3, 70), (8, 1), (8, 64)])
+def test_planes_count_shared_labels(n_bytes, n_labels, n_gallery, monkeypatch, rng):
+    """So do planes of labels, which a query may have none of, one, or all."""
+    monkeypatch.setattr(_compiled_histograms, "MEAN_LABELS", np.inf)
+    n_bits = 8 * n_bytes - rng.randint(8)
+    codes = [rng.rand(n, n_bits) < rng.rand(n, 1) for n in (11, n_gallery)]
+    labels = [(rng.rand(len(x), n_labels) < 0.1).astype(np.float32) for x in codes]
+    labels[0][:4] = np.repeat([[0], [1]], 2, axis=0)
+    labels[1][:, n_labels // 2] = 0  # nobody's
+    labels[0][4] = np.arange(n_labels) == n_labels // 2
+    labels[1][-1] = np.arange(n_labels) != n_labels // 2
+    sparse = [csr_array(y) for y in labels]
+    by_numpy = count(codes, sparse, n_labels + 1, "numpy")
+    for n_codes, n_jobs in ((1000, 1), (2**13, 2), (2**15, 1)):
+        monkeypatch.setattr(_compiled_histograms, "PLANE_CODES", n_codes)
+        by_planes = count(codes, sparse, n_labels + 1, "planes", n_jobs=n_jobs)
+        assert_array_equal(by_planes, by_numpy)
+
+
+@compiled_only
+@pytest.mark.parametrize("n_labels", [1, 3])
+def test_many_labels_are_compared_as_bits(n_labels, monkeypatch, rng):
+    """Queries of many labels on average are counted code by code, a call at a time."""
+    use("planes", monkeypatch)
+    monkeypatch.setattr(_compiled_histograms, "MEAN_LABELS", 2)
+    ways = []
+    for name in ("_count_codes", "_count_label_planes"):
+        way = getattr(_compiled_histograms.CompiledCells, name)
+        monkeypatch.setattr(
+            _compiled_histograms.CompiledCells,
+            name,
+            lambda *inputs, name=name, way=way: (ways.append(name), way(*inputs))[1],
+        )
+    codes = [rng.rand(n, 20) < 0.5 for n in (2, 30)]
+    labels = [csr_array(np.ones((len(x), n_labels), np.float32)) for x in codes]
+    counts = count(codes, labels, 4, "planes")
+    assert_array_equal(counts, count(codes, labels, 4, "numpy"))
+    assert set(ways) == {"_count_codes" if n_labels > 2 else "_count_label_planes"}
 
 
 @compiled_only

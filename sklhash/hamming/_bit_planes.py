@@ -173,10 +173,11 @@ class _DistanceCounts:
         for number in numbers:
             # Where no code can have another number, these bits are known, too.
             kept = self.adders.keep(marks, bits, number) if len(numbers) > 1 else marks
-            with self._if_any(kept) if n_lower == RUN_BITS else nullcontext():
+            with self.if_any(kept) if n_lower == RUN_BITS else nullcontext():
                 self.add(kept, n_lower, first + (number << n_lower))
 
-    def _if_any(self, marks: Any) -> AbstractContextManager[None]:
+    def if_any(self, marks: Any) -> AbstractContextManager[None]:
+        """Run what follows for some marks alone."""
         marks = reduce_lanes(self.builder, "or", marks)
         return self.builder.if_then(self.builder.icmp_unsigned("!=", marks, WORD(0)))
 
@@ -268,6 +269,95 @@ def count_in_tile(
         return context.get_dummy_value()
 
     return types.void(unit, *(types.uint64,) * 4), generate
+
+
+@intrinsic
+def count_grades_in_tile(
+    typing_context: Any,
+    unit: Any,
+    planes: Any,
+    places: Any,
+    marks: Any,
+    sums: Any,
+    n_grades: Any,
+) -> Any:
+    """Count codes as `count_in_tile` does, by distance and by which marks they have.
+
+    Parameters
+    ----------
+    unit, planes, places
+        As in `nearer_in_tile`.
+    marks, sums : uint64
+        Addresses of those of the first grade, which those of the others follow.
+    n_grades : uint64
+    """
+    n_bits = 8 * unit.count
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, planes, places, marks, sums, n_grades = arguments
+        adders = _Adders(context, builder)
+        kind, step = vector(adders.lanes), 8 * adders.lanes
+        for half in range(0, 64, step):
+            row = WORD(half)
+            bits = _planes_of_unit(builder, adders.lanes, n_bits, planes, places, row)
+            bits = adders.count(bits)[: n_bits.bit_length()]
+            with cgutils.for_range(builder, n_grades) as grade:
+                own = builder.add(marks, builder.mul(grade.index, WORD(64)))
+                kept = load(builder, builder.add(own, row), kind)
+                own = builder.mul(grade.index, WORD(64 * (n_bits + 1)))
+                own = builder.add(builder.add(sums, row), own)
+                counts = _DistanceCounts(adders, bits, n_bits, own)
+                with counts.if_any(kept):
+                    counts.add(kept, len(bits))
+        return context.get_dummy_value()
+
+    return types.void(unit, *(types.uint64,) * 5), generate
+
+
+@intrinsic
+def mark_grades(
+    typing_context: Any, planes: Any, labels: Any, n_labels: Any, marks: Any
+) -> Any:
+    """Mark the codes of a tile by how many of some labels they have.
+
+    Parameters
+    ----------
+    planes : uint64
+        Address of planes of eight words: the codes that there are, then those with each
+        label.
+    labels : uint64
+        Address of the places of the labels among the planes, as distances in bytes
+        (uint64).
+    n_labels : uint64
+    marks : uint64
+        Address of words of shape (n_labels + 1, 8), which are written to: the codes
+        with none of the labels, with one, and so on.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        planes, labels, n_labels, marks = arguments
+        kind = vector(8)
+        below = cgutils.alloca_once(builder, kind)
+        store(builder, load(builder, planes, kind), marks)
+        with cgutils.for_range(builder, n_labels) as label:
+            place = builder.add(labels, builder.mul(label.index, WORD(8)))
+            place = builder.add(planes, load(builder, place, WORD))
+            chosen = load(builder, place, kind)
+            others = builder.not_(chosen)
+            n_grades = builder.add(label.index, WORD(1))
+            builder.store(ir.Constant(kind, None), below)
+            with cgutils.for_range(builder, n_grades) as grade:
+                place = builder.add(marks, builder.mul(grade.index, WORD(64)))
+                before = load(builder, place, kind)
+                risen = builder.and_(builder.load(below), chosen)
+                stay = builder.and_(before, others)
+                store(builder, builder.or_(risen, stay), place)
+                builder.store(before, below)
+            place = builder.add(marks, builder.mul(n_grades, WORD(64)))
+            store(builder, builder.and_(builder.load(below), chosen), place)
+        return context.get_dummy_value()
+
+    return types.void(*(types.uint64,) * 4), generate
 
 
 @intrinsic

@@ -1,4 +1,4 @@
-"""Compiled counts of gallery items by distance and class, by bit planes.
+"""Compiled counts of gallery items by distance and grade, by bit planes.
 
 512 codes are compared with a query at once, and those at a distance are counted by one
 popcount of a mask (:mod:`._bit_planes`): that takes less than counting them one by one
@@ -11,7 +11,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._bit_planes import BLOCK, combine_planes, count_in_tile, take_sum, transpose
+from ._bit_planes import (
+    BLOCK,
+    combine_planes,
+    count_grades_in_tile,
+    count_in_tile,
+    mark_grades,
+    take_sum,
+    transpose,
+)
 from ._numba import jit
 from ._vectors import load_word, store_word
 
@@ -29,8 +37,17 @@ class Layout(NamedTuple):
     places: np.uint64  #: (n_queries, planes looked up) uint32, in bytes
     planes: np.uint64  #: (n_tiles, n_planes, 8), workspace
     rows: np.uint64  #: (64, 8), workspace
-    marks: np.uint64  #: (2, 8), workspace: of all codes of a tile, and of some
-    sums: np.uint64  #: (2, 8 n_bytes + 1, 8), zeros before and after
+    #: (n_grades, 8), workspace: of all codes of a tile and of some, or of each grade
+    marks: np.uint64
+    sums: np.uint64  #: (n_grades, 8 n_bytes + 1, 8), zeros before and after
+
+
+class LabelLayout(NamedTuple):
+    """Addresses of what grades are told from, and the size of a tile there."""
+
+    tile_size: np.uint64  #: Bytes of the label planes of a tile.
+    planes: np.uint64  #: (n_tiles, 1 + n_labels, 8): all codes, and those of each label
+    labels: np.uint64  #: (any,) uint64: of query after query, places in bytes
 
 
 @jit
@@ -102,3 +119,37 @@ def count_by_planes(unit: Any, at: Any, counts: Any, first: Any, last: Any) -> N
             for d in range(np.uint64(counts.shape[1])):
                 counts[q, d, own] += take_sum(sums + WORD_BITS * d)
         places += at.query_size
+
+
+@jit
+def count_grades(unit: Any, at: Any, own: Any, counts: Any, ends: Any) -> None:
+    """Count codes of up to eight bytes by distance and number of shared labels.
+
+    Parameters
+    ----------
+    unit : tuple of as many integers as a code has bytes
+    at : Layout
+    own : LabelLayout
+    counts : ndarray of shape (n_queries, n_bits + 1, n_grades), dtype int64
+        Is added to.
+    ends : ndarray of shape (n_queries,), dtype uint64
+        Where the labels of each query end.
+    """
+    cut_tiles(unit, at)
+    places, start = at.places, ZERO
+    sums_size = WORD_BITS * np.uint64(8 * len(unit) + 1)
+    for q in range(np.uint64(len(counts))):
+        n_labels = ends[q] - start
+        labels, n_grades = own.labels + EIGHT * start, n_labels + ONE
+        planes, label_planes = at.planes, own.planes
+        for _ in range(ZERO, at.n_codes, TILE):
+            mark_grades(label_planes, labels, n_labels, at.marks)
+            count_grades_in_tile(unit, planes, places, at.marks, at.sums, n_grades)
+            planes += at.tile_size
+            label_planes += own.tile_size
+        for grade in range(n_grades):
+            sums = at.sums + grade * sums_size
+            for d in range(np.uint64(counts.shape[1])):
+                counts[q, d, grade] += take_sum(sums + WORD_BITS * d)
+        places += at.query_size
+        start = ends[q]

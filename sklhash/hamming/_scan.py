@@ -155,9 +155,9 @@ def _slices(n: int, size: int) -> list[slice]:
 
 def _top_k_of(queries: Packed, gallery: Packed, k: int) -> Neighbors:
     """Search a shard for a batch, with a bound that a sample of it gives."""
+    if len(queries) < MANY_QUERIES:
+        return _top_k_of_few(queries, gallery, k)
     if k < SAMPLED_NEIGHBORS or len(gallery) < 2 * SAMPLE * k:
-        if len(queries) < MANY_QUERIES:
-            return _top_k_of_few(queries, gallery, k)
         return _top_k_below(queries, gallery, k)[:2]
     # Of the k nearest, about k / 64 are in the sample; rarely as many as three
     # standard deviations more. If that bound is too low for a query, it starts anew.
@@ -209,8 +209,8 @@ def _top_k_below(
 
     n, n_gallery, n_bits = len(queries), len(gallery), 8 * gallery.shape[1]
     worst = np.full(n, n_bits + 1, np.uint64) if bound is None else bound.astype("u8")
-    first = n_gallery if n < MANY_QUERIES else max(MIN_FIRST_CODES, FIRST_CODES * k)
-    first = 0 if bound is not None and n >= MANY_QUERIES else min(first, n_gallery)
+    first = max(MIN_FIRST_CODES, FIRST_CODES * k) if bound is None else 0
+    first = min(first, n_gallery)
     n_rows = geometry(gallery.shape[1], True).sizes[3]
     capacity = 2 * (k + BLOCK * n_rows)
     keys, n_keys = np.empty((n, capacity), np.uint64), np.zeros(n, np.uint64)
