@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -177,6 +178,27 @@ def test_galleries_in_any_memory(layout, tmp_path, rng):
         memory[:] = gallery.ravel()
         gallery = memory.reshape(gallery.shape)
     assert_same(_scan.top_k(queries, gallery, 5, 1), expected)
+
+
+@pytest.mark.parametrize("kind", [hamming.top_k, hamming.GalleryIndex])
+@pytest.mark.parametrize(
+    ("queries", "k", "message"),
+    [
+        (np.zeros((2, 7), np.uint8), 1, "equally many bytes a code.*7 and 8"),
+        (np.zeros((2, 8), np.int64), 1, "queries must be packed codes.*int64"),
+        (np.zeros(8, np.uint8), 1, r"queries must be packed codes.*\(8,\)"),
+        (np.zeros((2, 8), np.uint8), 200_001, r"k must be in \[1, 200000\].*200001"),
+        (np.zeros((2, 8), np.uint8), 0, "k must be in .*got 0"),
+    ],
+)
+def test_kernels_never_read_beyond_the_codes(kind, queries, k, message):
+    """What does not fit together is refused before an address is taken."""
+    gallery = np.zeros((200_000, 8), np.uint8)
+    search = hamming.GalleryIndex(gallery, n_bits=64).top_k
+    if kind is hamming.top_k:
+        search = partial(hamming.top_k, gallery=gallery)
+    with pytest.raises(ValueError, match=message):
+        search(queries, k=k)
 
 
 @pytest.mark.parametrize("n_gallery", [10, 200_000])

@@ -17,6 +17,45 @@ BLOCK_PAIRS = 2**18
 BLOCK_QUERIES = 64
 
 
+def check_codes(queries: Packed, gallery: Packed) -> None:
+    """Refuse what is no pair of packed codes: kernels would read beyond them.
+
+    Parameters
+    ----------
+    queries, gallery : ndarray of shape (n_samples, n_bytes), dtype uint8
+
+    Raises
+    ------
+    ValueError
+    """
+    for name, codes in (("queries", queries), ("gallery", gallery)):
+        if codes.dtype != np.uint8 or codes.ndim != 2:
+            raise ValueError(
+                f"{name} must be packed codes, of shape (n_samples, n_bytes) and dtype "
+                f"uint8; got shape {codes.shape} and dtype {codes.dtype}"
+            )
+    if queries.shape[1] != gallery.shape[1] or not gallery.shape[1]:
+        raise ValueError(
+            "queries and gallery must have equally many bytes a code, 1 or more; got "
+            f"{queries.shape[1]} and {gallery.shape[1]}"
+        )
+
+
+def check_k(k: int, n_gallery: int) -> None:
+    """Refuse a number of neighbours that there is not.
+
+    Parameters
+    ----------
+    k, n_gallery : int
+
+    Raises
+    ------
+    ValueError
+    """
+    if not 1 <= k <= n_gallery:
+        raise ValueError(f"k must be in [1, {n_gallery}], the gallery; got {k}")
+
+
 def query_batches(n_queries: int, largest: int = BLOCK_QUERIES) -> list[slice]:
     """Cut the queries into the batches that are searched together."""
     return list(gen_batches(n_queries, min(largest, BLOCK_QUERIES)))

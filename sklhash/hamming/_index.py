@@ -10,7 +10,7 @@ import numpy as np
 
 from . import _multi_index
 from ._answers import TopK, WithinRadius
-from ._blocks import Packed
+from ._blocks import Packed, check_codes, check_k
 from ._multi_index import MAX_TABLE_BITS, MAX_TABLE_CODES, Tables, as_words
 from ._numba import kernels_work
 from ._threads import n_threads
@@ -165,6 +165,8 @@ class GalleryIndex:
         positions : ndarray of shape (n_queries, k), dtype intp
             Equal distances are ordered by position.
         """
+        check_codes(queries, self.packed)
+        check_k(k, len(self.packed))
         return self._search(TopK(k), queries, n_jobs)
 
     def within_radius(
@@ -189,6 +191,7 @@ class GalleryIndex:
         positions : ndarray of shape (n_found,), dtype intp
             Equal distances are ordered by position.
         """
+        check_codes(queries, self.packed)
         return self._search(WithinRadius(radius), queries, n_jobs)
 
     def _search(self, search: Search, queries: Packed, n_jobs: Any) -> Any:

@@ -18,7 +18,13 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
-from ._blocks import Packed, gallery_blocks, query_batches
+from ._blocks import (
+    Packed,
+    check_codes,
+    check_k,
+    gallery_blocks,
+    query_batches,
+)
 from ._code_metrics import EVERY_QUERY, CodeMetric, bind_metric
 from ._numba import kernels_pay
 
@@ -82,7 +88,14 @@ def top_k(
         Ascending; in bits (int32), or spherical (float64).
     positions : ndarray of shape (n_queries, k), dtype intp
         Equal distances are ordered by position.
+
+    Raises
+    ------
+    ValueError
+        If these are no packed codes of one length, or `k` exceeds the gallery.
     """
+    check_codes(queries, gallery)
+    check_k(k, len(gallery))
     if metric == "hamming" and _by_kernels(queries, gallery):
         from ._scan import top_k as compiled
 
@@ -126,7 +139,13 @@ def within_radius(
         Ascending for each query; in bits (int32), or spherical (float64).
     positions : ndarray of shape (n_found,), dtype intp
         Equal distances are ordered by position.
+
+    Raises
+    ------
+    ValueError
+        If these are no packed codes of one length.
     """
+    check_codes(queries, gallery)
     if metric == "hamming" and _by_kernels(queries, gallery):
         from ._scan import within_radius as compiled
 
