@@ -505,3 +505,19 @@ def test_real_queries_that_look_like_codes_are_taken(digits):
         asymmetric.kneighbors(queries), hamming.kneighbors(queries), strict=True
     ):
         assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("n_gallery", [10, 40_000])
+def test_projections_that_do_not_fit_are_refused(n_gallery):
+    """Kernels never read beyond tables or gallery."""
+    gallery = np.zeros((n_gallery, 2), np.uint8)
+    for n_bits in (8, 17, 30):
+        projections = np.ones((3, n_bits))
+        with pytest.raises(ValueError, match=f"2 bytes a code; got .3, {n_bits}"):
+            asymmetric_top_k(projections, gallery, 1)
+        with pytest.raises(ValueError, match="2 bytes a code"):
+            asymmetric_within_radius(projections, gallery, 1)
+        with pytest.raises(ValueError, match="2 bytes a code"):
+            asymmetric_distances(projections, gallery)
+    with pytest.raises(ValueError, match="the gallery; got 40001"):
+        asymmetric_top_k(np.ones((3, 16)), gallery, 40_001)

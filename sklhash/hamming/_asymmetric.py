@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _threads
-from ._blocks import Packed
+from ._blocks import Packed, check_k
 from ._cuts import cut
 from ._lookup_tables import (
     Projections,
     Tables,
     block_by_kernel,
+    check_projections,
     distance_blocks,
     for_kernel,
     lookup_tables,
@@ -55,6 +56,8 @@ def asymmetric_top_k(
     positions : ndarray of shape (n_queries, k), dtype intp
         Equal distances are ordered by position.
     """
+    check_projections(projections, gallery)
+    check_k(k, len(gallery))
     compiled = kernels_pay(len(projections), len(gallery), gallery.shape[1])
     search = _nearest_by_kernel if compiled else _nearest
     threads = _threads.n_threads(n_jobs)
@@ -104,6 +107,7 @@ def asymmetric_within_radius(
     positions : ndarray of shape (n_found,), dtype intp
         Equal distances are ordered by position.
     """
+    check_projections(projections, gallery)
     compiled = kernels_pay(len(projections), len(gallery), gallery.shape[1])
     threads = _threads.n_threads(n_jobs)
     batches = query_batches(len(projections), gallery.shape[1], threads)

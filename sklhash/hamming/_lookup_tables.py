@@ -55,6 +55,25 @@ def lookup_tables(projections: Projections) -> Tables:
     return tables
 
 
+def check_projections(projections: Projections, gallery: Packed) -> None:
+    """Refuse projections and codes that do not fit together.
+
+    Parameters
+    ----------
+    projections : ndarray of shape (n_queries, n_bits), dtype float64
+    gallery : ndarray of shape (n_gallery, ceil(n_bits / 8)), dtype uint8
+
+    Raises
+    ------
+    ValueError
+    """
+    if projections.ndim != 2 or -(-projections.shape[1] // 8) != gallery.shape[1]:
+        raise ValueError(
+            "projections must have shape (n_queries, n_bits), with n_bits of the "
+            f"gallery's {gallery.shape[1]} bytes a code; got {projections.shape}"
+        )
+
+
 def asymmetric_distances(projections: Projections, gallery: Packed) -> Projections:
     """Distance of every query to every gallery code.
 
@@ -68,6 +87,7 @@ def asymmetric_distances(projections: Projections, gallery: Packed) -> Projectio
     distances : ndarray of shape (n_queries, n_gallery), dtype float64
         In the unit of the projections. This is the whole matrix.
     """
+    check_projections(projections, gallery)
     result = np.empty((len(projections), len(gallery)))
     compiled = kernels_pay(len(projections), len(gallery), gallery.shape[1])
     for rows in query_batches(len(projections), gallery.shape[1]):
