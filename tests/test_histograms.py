@@ -107,10 +107,10 @@ def test_counts_by_class_equal_loops(metric, backend, problem, n_jobs):
     problem=problems(),
     n_labels=st.sampled_from([1, 2, 21, 64, 70]),
     n_jobs=st.sampled_from([None, 2]),
-    mean_labels=st.sampled_from([1, 10, 70]),
+    few_labels=st.sampled_from([1, 10, 70]),
 )
 def test_counts_by_shared_labels_equal_loops(
-    metric, backend, problem, n_labels, n_jobs, mean_labels
+    metric, backend, problem, n_labels, n_jobs, few_labels
 ):
     """So are counts by distance and number of shared labels."""
     codes, _, rng = problem
@@ -119,7 +119,7 @@ def test_counts_by_shared_labels_equal_loops(
     expected = naive_histograms(codes, labels[0] @ labels[1].T, n_grades, metric)
     sparse = [csr_array(y) for y in labels]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_compiled_histograms, "MEAN_LABELS", mean_labels)
+        patch.setattr(_compiled_histograms, "FEW_LABELS", few_labels)
         counts = count(codes, sparse, n_grades, backend, metric, n_jobs)
     assert_array_equal(counts, expected)
 
@@ -160,7 +160,7 @@ def test_tiles_need_not_be_full(n_bytes, n_gallery, monkeypatch, rng):
 @pytest.mark.parametrize(("n_bytes", "n_labels"), [(1, 21), (3, 70), (8, 1), (8, 64)])
 def test_planes_count_shared_labels(n_bytes, n_labels, n_gallery, monkeypatch, rng):
     """So do planes of labels, which a query may have none of, one, or all."""
-    monkeypatch.setattr(_compiled_histograms, "MEAN_LABELS", np.inf)
+    monkeypatch.setattr(_compiled_histograms, "FEW_LABELS", np.inf)
     n_bits = 8 * n_bytes - rng.randint(8)
     codes = [rng.rand(n, n_bits) < rng.rand(n, 1) for n in (11, n_gallery)]
     labels = [(rng.rand(len(x), n_labels) < 0.1).astype(np.float32) for x in codes]
@@ -179,22 +179,15 @@ def test_planes_count_shared_labels(n_bytes, n_labels, n_gallery, monkeypatch, r
 @compiled_only
 @pytest.mark.parametrize("n_labels", [1, 3])
 def test_many_labels_are_compared_as_bits(n_labels, monkeypatch, rng):
-    """Queries of many labels on average are counted code by code, a call at a time."""
+    """Where queries have many labels, these are compared code by code."""
     use("planes", monkeypatch)
-    monkeypatch.setattr(_compiled_histograms, "MEAN_LABELS", 2)
-    ways = []
-    for name in ("_count_codes", "_count_label_planes"):
-        way = getattr(_compiled_histograms.CompiledCells, name)
-        monkeypatch.setattr(
-            _compiled_histograms.CompiledCells,
-            name,
-            lambda *inputs, name=name, way=way: (ways.append(name), way(*inputs))[1],
-        )
+    monkeypatch.setattr(_compiled_histograms, "FEW_LABELS", 2)
+    unused = "_count_label_planes" if n_labels > 2 else "_count_codes"
+    monkeypatch.setattr(_compiled_histograms.CompiledCells, unused, None)
     codes = [rng.rand(n, 20) < 0.5 for n in (2, 30)]
     labels = [csr_array(np.ones((len(x), n_labels), np.float32)) for x in codes]
     counts = count(codes, labels, 4, "planes")
     assert_array_equal(counts, count(codes, labels, 4, "numpy"))
-    assert set(ways) == {"_count_codes" if n_labels > 2 else "_count_label_planes"}
 
 
 @compiled_only

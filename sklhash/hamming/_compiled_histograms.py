@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import cache, cached_property, lru_cache, partial
+from functools import cache, lru_cache, partial
 from itertools import pairwise
 from typing import Any
 
@@ -30,8 +30,8 @@ MANY_CODES = 2**14
 PLANE_CODES = 2**15
 #: Codes in a gallery from which counting by bit planes pays.
 MANY_PLANE_CODES = 2**11
-#: Labels of a query, on average, up to which counting by bit planes pays.
-MEAN_LABELS = 8
+#: Labels of a query, in root mean square, up to which counting by bit planes pays.
+FEW_LABELS = 8
 #: Rows of a label matrix that are packed at once.
 LABEL_ROWS = 2**16
 #: Counts, of 4 bytes, that stay in a core's first cache.
@@ -81,7 +81,6 @@ class CompiledCells:
             self.bounds = [0, *np.cumsum(n_items[n_items > 0]).tolist()]
         self.codes = _to_words(gallery[order])
         self.classes = labels[order] if self.by_class else labels[:0]
-        self.n_labels = 0 if self.are_classes else labels.shape[1]
         self.labels = _label_words(labels[order])
 
     def count(
@@ -115,7 +114,7 @@ class CompiledCells:
         count = self._count_codes
         if self.by_class:
             count = self._count_planes if self.by_planes else self._count_pairs
-        elif self.by_label and labels.nnz <= MEAN_LABELS * len(queries):
+        elif self.by_label and _are_few(labels):
             count = self._count_label_planes
         rows_a_task = max(MIN_QUERIES, -(-len(queries) // n_threads(n_jobs)))
         tasks = [
@@ -126,43 +125,35 @@ class CompiledCells:
         return cells[..., : self.n_grades]
 
     def _count_planes(self, cells: Any, queries: Packed, labels: Any) -> None:
-        from ._plane_histogram_kernels import Layout, count_by_planes
-
-        n_bytes, codes = queries.shape[1], self.codes[0]
-        places = _places(_to_words(queries).T, n_bytes) * np.uint32(64)
-        space = _plane_workspace(min(len(codes), PLANE_CODES), n_bytes)
-        for part, *ends in self._parts(labels, PLANE_CODES):
-            sizes = part.stop - part.start, space[0][0].nbytes, places[0].nbytes
-            addresses = (x.ctypes.data for x in (codes[part], places, *space))
-            layout = Layout(*np.array([*sizes, *addresses], np.uint64))
-            count_by_planes((0,) * n_bytes, layout, cells[:, 0], *ends)
-
-    @cached_property
-    def _label_planes(self) -> list[Words]:
-        """Planes of the labels, for each part of the codes."""
-        return [
-            _planes_of_labels(self.labels[:, part], self.n_labels)
-            for part in gen_batches(self.labels.shape[1], PLANE_CODES)
-        ]
-
-    def _count_label_planes(self, cells: Any, queries: Packed, labels: Any) -> None:
-        from ._plane_histogram_kernels import LabelLayout, Layout, count_grades
+        from ._plane_histogram_kernels import count_by_planes
 
         n_bytes = queries.shape[1]
+        places = _places(_to_words(queries).T, n_bytes) * np.uint32(64)
+        space = _plane_workspace(min(len(self.codes[0]), PLANE_CODES), n_bytes)
+        for part, *ends in self._parts(labels, PLANE_CODES):
+            layout = _layout(self.codes[0, part], places, space)
+            count_by_planes((0,) * n_bytes, layout, cells[:, 0], *ends)
+
+    def _count_label_planes(self, cells: Any, queries: Packed, labels: Any) -> None:
+        from ._plane_histogram_kernels import LabelLayout, count_grades
+
+        n_bytes, n_codes = queries.shape[1], self.codes.shape[1]
         places = _places(_to_words(queries).T, n_bytes) * np.uint32(64)
         rows, columns = labels.nonzero()
         n_labels = np.bincount(rows, minlength=len(queries))
         ends = np.cumsum(n_labels).astype(np.uint64)
-        own = 64 * (1 + columns.astype(np.uint64))
-        n_codes, n_grades = self.codes.shape[1], 1 + int(n_labels.max(initial=0))
+        # Bits of a byte stand for labels from the highest on.
+        own: Words = 64 * (1 + (columns.astype(np.uint64) ^ 7))
+        n_grades = 1 + int(n_labels.max(initial=0))
         space = _plane_workspace(min(n_codes, PLANE_CODES), n_bytes, n_grades)
-        parts = gen_batches(n_codes, PLANE_CODES)
-        for part, planes in zip(parts, self._label_planes, strict=True):
-            sizes = part.stop - part.start, space[0][0].nbytes, places[0].nbytes
-            addresses = (x.ctypes.data for x in (self.codes[0, part], places, *space))
-            layout = Layout(*np.array([*sizes, *addresses], np.uint64))
-            numbers = planes[0].nbytes, planes.ctypes.data, own.ctypes.data
-            label_layout = LabelLayout(*np.array(numbers, np.uint64))
+        n_planes = 1 + 64 * len(self.labels)
+        planes = _aligned(8 * n_planes * len(space[0]))
+        for part in gen_batches(n_codes, PLANE_CODES):
+            layout = _layout(self.codes[0, part], places, space)
+            words = self.labels[:, part]
+            sizes = len(words), words.strides[0], 64 * n_planes
+            addresses = (x.ctypes.data for x in (words, planes, own))
+            label_layout = LabelLayout(*np.array([*sizes, *addresses], np.uint64))
             count_grades((0,) * n_bytes, layout, label_layout, cells[:, 0], ends)
 
     def _count_pairs(self, cells: Any, queries: Packed, labels: Any) -> None:
@@ -231,6 +222,15 @@ def planes_pay() -> bool:
     return has_feature(cpu_target.target_context, "avx512vpopcntdq")
 
 
+def _are_few(labels: Any) -> bool:
+    """Tell whether queries have so few labels that counting by bit planes pays.
+
+    Marking codes takes time by the square of their number.
+    """
+    n_labels = np.diff(labels.indptr).astype(np.int64)
+    return bool((n_labels**2).sum() <= FEW_LABELS**2 * len(n_labels))
+
+
 def _plane_workspace(
     n_codes: int, n_bytes: int, n_grades: int = 2
 ) -> tuple[Words, ...]:
@@ -244,6 +244,15 @@ def _plane_workspace(
     space = np.split(_aligned(sum(sizes)), np.cumsum(sizes[:-1]))
     space[-1][:] = 0
     return tuple(map(np.reshape, space, shapes))
+
+
+def _layout(codes: Words, places: Any, space: tuple[Words, ...]) -> Any:
+    """Give the `Layout` of some codes, the places of queries, and a workspace."""
+    from ._plane_histogram_kernels import Layout
+
+    sizes = len(codes), space[0][0].nbytes, places[0].nbytes
+    addresses = (x.ctypes.data for x in (codes, places, *space))
+    return Layout(*np.array([*sizes, *addresses], np.uint64))
 
 
 def merge_spherical(
@@ -314,24 +323,6 @@ def _label_words(labels: Any) -> Words:
     for rows in gen_batches(len(packed), LABEL_ROWS):
         packed[rows] = np.packbits(labels[rows].toarray() > 0, axis=1)
     return _to_words(packed)
-
-
-def _planes_of_labels(words: Words, n_labels: int) -> Words:
-    """Mark all codes, and those with each label: (n_tiles, 1 + n_labels, 8).
-
-    Code c of a tile is bit c // 8 of word c % 8.
-    """
-    from ._bit_planes import BLOCK
-
-    n_codes = words.shape[1]
-    n_tiles = -(-n_codes // BLOCK)
-    has = np.zeros((n_tiles * BLOCK, 1 + n_labels), np.uint8)
-    has[:n_codes, 0] = 1
-    packed = np.ascontiguousarray(words.T).view(np.uint8)
-    has[:n_codes, 1:] = np.unpackbits(packed, axis=1, count=n_labels)
-    bits = has.reshape(n_tiles, 64, 8, -1).transpose(0, 3, 2, 1)
-    planes = np.packbits(bits, axis=-1, bitorder="little")
-    return np.ascontiguousarray(planes).view(np.uint64)[..., 0]
 
 
 def _check_padding(codes: Packed, n_bits: int) -> None:

@@ -43,11 +43,25 @@ class Layout(NamedTuple):
 
 
 class LabelLayout(NamedTuple):
-    """Addresses of what grades are told from, and the size of a tile there."""
+    """Sizes, and addresses of what grades are told from, as 64-bit words."""
 
-    tile_size: np.uint64  #: Bytes of the label planes of a tile.
-    planes: np.uint64  #: (n_tiles, 1 + n_labels, 8): all codes, and those of each label
-    labels: np.uint64  #: (any,) uint64: of query after query, places in bytes
+    n_words: np.uint64  #: Words of a code's labels, a bit a label.
+    words_size: np.uint64  #: Bytes from word to word of a code.
+    tile_size: np.uint64  #: Bytes of the planes of a tile.
+    words: np.uint64  #: (n_words, n_codes), the first of each `words_size` apart
+    #: (n_tiles, 1 + 64 n_words, 8), workspace: all codes, and those with each label
+    planes: np.uint64
+    labels: np.uint64  #: (any,): of query after query, places of planes in bytes
+
+
+@jit
+def cut_words(words: Any, n: Any, rows: Any) -> None:
+    """Cut the first n words, up to 512, into 64 bit planes; there are zeros after."""
+    for i in range(n):
+        store_word(rows + EIGHT * i, load_word(words + EIGHT * i))
+    for i in range(n, TILE):
+        store_word(rows + EIGHT * i, ZERO)
+    transpose(rows)
 
 
 @jit
@@ -56,11 +70,7 @@ def cut_tiles(unit: Any, at: Any) -> None:
     planes = at.planes
     for begin in range(ZERO, at.n_codes, TILE):
         n = min(TILE, at.n_codes - begin)
-        for i in range(n):
-            store_word(at.rows + EIGHT * i, load_word(at.codes + EIGHT * (begin + i)))
-        for i in range(n, TILE):
-            store_word(at.rows + EIGHT * i, ZERO)
-        transpose(at.rows)
+        cut_words(at.codes + EIGHT * begin, n, at.rows)
         combine_planes(unit, at.rows, planes, WORD_BITS)
         planes += at.tile_size
 
@@ -78,6 +88,19 @@ def mark_range(marks: Any, start: Any, stop: Any) -> None:
     for word in range(EIGHT):
         some = first_marks(word, stop) & ~first_marks(word, start)
         store_word(marks + EIGHT * word, some)
+
+
+@jit
+def cut_labels(n_codes: Any, own: Any) -> None:
+    """Cut the labels of codes into planes, after one of the codes that there are."""
+    planes = own.planes
+    for begin in range(ZERO, n_codes, TILE):
+        n = min(TILE, n_codes - begin)
+        mark_range(planes, ZERO, n)
+        for word in range(own.n_words):
+            words = own.words + own.words_size * word + EIGHT * begin
+            cut_words(words, n, planes + WORD_BITS * (ONE + WORD_BITS * word))
+        planes += own.tile_size
 
 
 @jit
@@ -136,6 +159,7 @@ def count_grades(unit: Any, at: Any, own: Any, counts: Any, ends: Any) -> None:
         Where the labels of each query end.
     """
     cut_tiles(unit, at)
+    cut_labels(at.n_codes, own)
     places, start = at.places, ZERO
     sums_size = WORD_BITS * np.uint64(8 * len(unit) + 1)
     for q in range(np.uint64(len(counts))):
