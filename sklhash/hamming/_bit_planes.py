@@ -13,7 +13,6 @@ first full adders cost a query nothing but loads.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from llvmlite import ir
@@ -25,7 +24,6 @@ from ._vectors import (
     WORD,
     broadcast,
     call,
-    count_ones,
     has_feature,
     load,
     reduce_lanes,
@@ -37,8 +35,6 @@ from ._vectors import (
 BLOCK = 512
 #: Planes kept of three bits: two of the sum, eight of the carry.
 TRIPLE = 10
-#: Runs of ``2**RUN_BITS`` distances are passed over where a tile has none of them.
-RUN_BITS = 4
 
 
 def n_planes_of(unit: int) -> int:
@@ -47,7 +43,7 @@ def n_planes_of(unit: int) -> int:
     return TRIPLE * n_triples + 2 * n_single
 
 
-class _Adders:
+class Adders:
     """Writes full adders for the processor that code is generated for."""
 
     def __init__(self, context: Any, builder: Any) -> None:
@@ -138,7 +134,7 @@ class _Adders:
         return call(self.builder, name, a.type, a, b, c, ir.IntType(32)(table))
 
 
-def _planes_of_unit(
+def planes_of_unit(
     builder: Any, lanes: int, n_bits: int, planes: Any, places: Any, row: Any
 ) -> Any:
     """Load the planes that stand for the bits in which a query differs."""
@@ -148,44 +144,6 @@ def _planes_of_unit(
         place = load(builder, builder.add(places, WORD(4 * i)), ir.IntType(32))
         address = builder.add(builder.add(planes, row), builder.zext(place, WORD))
         yield weight, load(builder, address, vector(lanes))
-
-
-class _DistanceCounts:
-    """Writes how marked codes are counted by distance, from the bits of distances."""
-
-    def __init__(
-        self, adders: _Adders, bits: list[Any], n_bits: int, sums: Any
-    ) -> None:
-        self.adders, self.builder = adders, adders.builder
-        self.bits, self.n_bits, self.sums = bits, n_bits, sums
-
-    def add(self, marks: Any, n_unknown: int, first: int = 0) -> None:
-        """Count codes of which all but some lower bits are known, those of `first`.
-
-        Two bits are told at once, but one if their number is odd.
-        """
-        if not n_unknown:
-            self._add_ones(marks, first)
-            return
-        n_lower = (n_unknown - 1) // 2 * 2
-        bits = self.bits[n_lower:n_unknown]
-        numbers = range(min(2 ** len(bits), (self.n_bits - first >> n_lower) + 1))
-        for number in numbers:
-            # Where no code can have another number, these bits are known, too.
-            kept = self.adders.keep(marks, bits, number) if len(numbers) > 1 else marks
-            with self.if_any(kept) if n_lower == RUN_BITS else nullcontext():
-                self.add(kept, n_lower, first + (number << n_lower))
-
-    def if_any(self, marks: Any) -> AbstractContextManager[None]:
-        """Run what follows for some marks alone."""
-        marks = reduce_lanes(self.builder, "or", marks)
-        return self.builder.if_then(self.builder.icmp_unsigned("!=", marks, WORD(0)))
-
-    def _add_ones(self, marks: Any, distance: int) -> None:
-        place = self.builder.add(self.sums, WORD(64 * distance))
-        total = load(self.builder, place, marks.type)
-        total = self.builder.add(total, count_ones(self.builder, marks))
-        store(self.builder, total, place)
 
 
 @intrinsic
@@ -219,12 +177,12 @@ def nearer_in_tile(
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _, planes, places, bounds, masks, n_rows = arguments
-        adders = _Adders(context, builder)
+        adders = Adders(context, builder)
         kind, step = vector(adders.lanes), 8 * adders.lanes
         found = cgutils.alloca_once_value(builder, ir.Constant(kind, None))
         end = builder.mul(n_rows, WORD(64))
         with cgutils.for_range_slice(builder, WORD(0), end, WORD(step)) as (row, _):
-            bits = _planes_of_unit(builder, adders.lanes, n_bits, planes, places, row)
+            bits = planes_of_unit(builder, adders.lanes, n_bits, planes, places, row)
             lower = ir.Constant(kind, None)
             for i, bit in enumerate(adders.count(bits)):
                 bound = load(builder, builder.add(bounds, WORD(8 * i)), WORD)
@@ -236,140 +194,6 @@ def nearer_in_tile(
 
     parameters = (unit, *(types.uint64,) * 5)
     return types.uint64(*parameters), generate
-
-
-@intrinsic
-def count_in_tile(
-    typing_context: Any, unit: Any, planes: Any, places: Any, marks: Any, sums: Any
-) -> Any:
-    """Count codes of up to eight bytes, a tile of one row, by distance.
-
-    Parameters
-    ----------
-    unit, planes, places
-        As in `nearer_in_tile`.
-    marks : uint64
-        Address of marks of the codes that are counted, a bit a code.
-    sums : uint64
-        Address of words of shape (n_bits + 1, 8), which are added to: the eight of a
-        distance make up its count.
-    """
-    n_bits = 8 * unit.count
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, planes, places, marks, sums = arguments
-        adders = _Adders(context, builder)
-        kind, step = vector(adders.lanes), 8 * adders.lanes
-        for half in range(0, 64, step):
-            row = WORD(half)
-            bits = _planes_of_unit(builder, adders.lanes, n_bits, planes, places, row)
-            bits = adders.count(bits)[: n_bits.bit_length()]
-            counts = _DistanceCounts(adders, bits, n_bits, builder.add(sums, row))
-            counts.add(load(builder, builder.add(marks, row), kind), len(bits))
-        return context.get_dummy_value()
-
-    return types.void(unit, *(types.uint64,) * 4), generate
-
-
-@intrinsic
-def count_grades_in_tile(
-    typing_context: Any,
-    unit: Any,
-    planes: Any,
-    places: Any,
-    marks: Any,
-    sums: Any,
-    n_grades: Any,
-) -> Any:
-    """Count codes as `count_in_tile` does, by distance and by which marks they have.
-
-    Parameters
-    ----------
-    unit, planes, places
-        As in `nearer_in_tile`.
-    marks, sums : uint64
-        Addresses of those of the first grade, which those of the others follow.
-    n_grades : uint64
-    """
-    n_bits = 8 * unit.count
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, planes, places, marks, sums, n_grades = arguments
-        adders = _Adders(context, builder)
-        kind, step = vector(adders.lanes), 8 * adders.lanes
-        for half in range(0, 64, step):
-            row = WORD(half)
-            bits = _planes_of_unit(builder, adders.lanes, n_bits, planes, places, row)
-            bits = adders.count(bits)[: n_bits.bit_length()]
-            with cgutils.for_range(builder, n_grades) as grade:
-                own = builder.add(marks, builder.mul(grade.index, WORD(64)))
-                kept = load(builder, builder.add(own, row), kind)
-                own = builder.mul(grade.index, WORD(64 * (n_bits + 1)))
-                own = builder.add(builder.add(sums, row), own)
-                counts = _DistanceCounts(adders, bits, n_bits, own)
-                with counts.if_any(kept):
-                    counts.add(kept, len(bits))
-        return context.get_dummy_value()
-
-    return types.void(unit, *(types.uint64,) * 5), generate
-
-
-@intrinsic
-def mark_grades(
-    typing_context: Any, planes: Any, labels: Any, n_labels: Any, marks: Any
-) -> Any:
-    """Mark the codes of a tile by how many of some labels they have.
-
-    Parameters
-    ----------
-    planes : uint64
-        Address of planes of eight words: the codes that there are, then those with each
-        label.
-    labels : uint64
-        Address of the places of the labels among the planes, as distances in bytes
-        (uint64).
-    n_labels : uint64
-    marks : uint64
-        Address of words of shape (n_labels + 1, 8), which are written to: the codes
-        with none of the labels, with one, and so on.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        planes, labels, n_labels, marks = arguments
-        kind = vector(8)
-        below = cgutils.alloca_once(builder, kind)
-        store(builder, load(builder, planes, kind), marks)
-        with cgutils.for_range(builder, n_labels) as label:
-            place = builder.add(labels, builder.mul(label.index, WORD(8)))
-            place = builder.add(planes, load(builder, place, WORD))
-            chosen = load(builder, place, kind)
-            others = builder.not_(chosen)
-            n_grades = builder.add(label.index, WORD(1))
-            builder.store(ir.Constant(kind, None), below)
-            with cgutils.for_range(builder, n_grades) as grade:
-                place = builder.add(marks, builder.mul(grade.index, WORD(64)))
-                before = load(builder, place, kind)
-                risen = builder.and_(builder.load(below), chosen)
-                stay = builder.and_(before, others)
-                store(builder, builder.or_(risen, stay), place)
-                builder.store(before, below)
-            place = builder.add(marks, builder.mul(n_grades, WORD(64)))
-            store(builder, builder.and_(builder.load(below), chosen), place)
-        return context.get_dummy_value()
-
-    return types.void(*(types.uint64,) * 4), generate
-
-
-@intrinsic
-def take_sum(typing_context: Any, words: Any) -> Any:
-    """Add up the eight words at an address, and clear them."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        words = load(builder, arguments[0], vector(8))
-        store(builder, ir.Constant(words.type, None), arguments[0])
-        return reduce_lanes(builder, "add", words)
-
-    return types.uint64(types.uint64), generate
 
 
 @intrinsic
@@ -396,12 +220,12 @@ def add_unit(
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _, planes, places, counters, n_counters, n_rows = arguments
-        adders = _Adders(context, builder)
+        adders = Adders(context, builder)
         kind, step = vector(adders.lanes), 8 * adders.lanes
         waiting = cgutils.alloca_once_value(builder, ir.Constant(kind, None))
         end = builder.mul(n_rows, WORD(64))
         with cgutils.for_range_slice(builder, WORD(0), end, WORD(step)) as (row, _):
-            bits = _planes_of_unit(builder, adders.lanes, n_bits, planes, places, row)
+            bits = planes_of_unit(builder, adders.lanes, n_bits, planes, places, row)
             carry = ir.Constant(kind, None)
             counts = adders.count(bits)
             for i, bit in enumerate(counts):
@@ -440,7 +264,7 @@ def nearer_by_counters(
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         counters, n_counters, bounds, masks, n_rows = arguments
-        adders = _Adders(context, builder)
+        adders = Adders(context, builder)
         kind, step = vector(adders.lanes), 8 * adders.lanes
         found = cgutils.alloca_once_value(builder, ir.Constant(kind, None))
         lower = cgutils.alloca_once(builder, kind)
@@ -481,7 +305,7 @@ def transpose(typing_context: Any, rows: Any) -> Any:
         vectors[j] = builder.xor(high, other)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        lanes = _Adders(context, builder).lanes
+        lanes = Adders(context, builder).lanes
         for apart, next_group in ((8, 1), (1, 8)):
             with cgutils.for_range(builder, WORD(8)) as group:
                 first = builder.mul(group.index, WORD(64 * next_group))
@@ -522,7 +346,7 @@ def combine_planes(
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _, rows, planes, apart = arguments
-        adders = _Adders(context, builder)
+        adders = Adders(context, builder)
         kind, step = vector(adders.lanes), 8 * adders.lanes
 
         def write(vectors: list[Any], place: Any, half: int) -> None:

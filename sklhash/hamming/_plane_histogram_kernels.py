@@ -1,7 +1,7 @@
 """Compiled counts of gallery items by distance and grade, by bit planes.
 
 512 codes are compared with a query at once, and those at a distance are counted by one
-popcount of a mask (:mod:`._bit_planes`): that takes less than counting them one by one
+popcount of a mask (:mod:`._plane_counts`): that takes less than counting one by one
 where a processor has vectors of popcounts.
 """
 
@@ -11,16 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._bit_planes import (
-    BLOCK,
-    combine_planes,
+from ._bit_planes import BLOCK, combine_planes, transpose
+from ._numba import jit
+from ._plane_counts import (
     count_grades_in_tile,
     count_in_tile,
     mark_grades,
     take_sum,
-    transpose,
 )
-from ._numba import jit
 from ._vectors import load_word, store_word
 
 ZERO, ONE, SEVEN, EIGHT, WORD_BITS = (np.uint64(x) for x in (0, 1, 7, 8, 64))
