@@ -88,11 +88,26 @@ def fitted(n_bits, data):
     return X, ITQ(n_bits, random_state=0).fit(X)
 
 
+def in_turn(queries, search):
+    """Search for n queries at a call, each time for others while there are some.
+
+    The same query again would find what it needs in the processor's cache.
+    """
+    place = 0
+
+    def next_ones(n):
+        nonlocal place
+        start = place if place + n <= len(queries) else 0
+        place = start + n
+        return search(queries[start:place])
+
+    return next_ones
+
+
 def ours(queries, gallery, k, threads, algorithm):
     """Search by this library."""
     retriever = HammingRetriever(n_neighbors=k, n_jobs=threads, algorithm=algorithm)
-    retriever.fit(gallery)
-    return lambda n: retriever.kneighbors(queries[:n])
+    return in_turn(queries, retriever.fit(gallery).kneighbors)
 
 
 def by_faiss(queries, gallery, k, threads):
@@ -101,26 +116,24 @@ def by_faiss(queries, gallery, k, threads):
     index = faiss.IndexBinaryFlat(8 * gallery.packed.shape[1])
     index.add(np.ascontiguousarray(gallery.packed))
     packed = np.ascontiguousarray(queries.packed)
-    return lambda n: index.search(packed[:n], k)
+    return in_turn(packed, lambda part: index.search(part, k))
 
 
 def by_usearch(queries, gallery, k, threads):
     """Search by usearch's exact search."""
+    options = {"metric": MetricKind.Hamming, "exact": True, "threads": threads}
     packed = np.ascontiguousarray(queries.packed)
-    return lambda n: search(
-        gallery.packed, packed[:n], k, MetricKind.Hamming, exact=True, threads=threads
-    )
+    return in_turn(packed, lambda part: search(gallery.packed, part, k, **options))
 
 
 def by_sklearn(queries, gallery, k, threads):
     """Search by scikit-learn, by brute force over booleans."""
     from sklearn.neighbors import NearestNeighbors
 
-    bits = gallery.unpack().astype(bool)
     found = NearestNeighbors(
         n_neighbors=k, metric="hamming", algorithm="brute", n_jobs=threads
-    ).fit(bits)
-    return lambda n: found.kneighbors(queries[:n].unpack().astype(bool))
+    ).fit(gallery.unpack().astype(bool))
+    return in_turn(queries.unpack().astype(bool), found.kneighbors)
 
 
 def clock(threads):
@@ -183,18 +196,19 @@ def main():
     heads = [f"ratio to {peer}, {how}" for how in args.algorithm for peer in peers]
     heads = ["codes", "bits", "n", "queries", "k", "Gc/s", *heads]
     print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
-    most = max(args.queries)
+    most = max(*args.queries, 200)
     for kind, n_bits, n in itertools.product(args.codes, args.bits, args.n):
         queries, gallery = codes_of(kind, n_bits, int(n), most, args.data)
         for n_queries, k in itertools.product(args.queries, args.neighbors):
-            asked = queries[:n_queries]
-            rivals = [peer(asked, gallery, k, args.threads) for peer in peers.values()]
+            rivals = [
+                peer(queries, gallery, k, args.threads) for peer in peers.values()
+            ]
             if faiss:
-                found = ours(asked, gallery, k, 1, "auto")(1)[0]
+                found = ours(queries, gallery, k, 1, "auto")(1)[0]
                 np.testing.assert_array_equal(found, rivals[0](1)[0])
             cells, times = [], []
             for how in args.algorithm:
-                mine = ours(asked, gallery, k, args.threads, how)
+                mine = ours(queries, gallery, k, args.threads, how)
                 for rival in rivals:
                     seconds, ratio = compare(mine, rival, n_queries, args)
                     cells.append(ratio)

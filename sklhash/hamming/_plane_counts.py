@@ -1,7 +1,7 @@
 """Counts by bit planes: codes of a tile by distance, and by shared labels.
 
-The planes of a tile's distances, as full adders give them (:mod:`._bit_planes`), are cut
-into a mask of the codes at each distance, and its bits are counted.
+The planes of a tile's distances, as full adders give them (:mod:`._bit_planes`), are
+cut into a mask of the codes at each distance, and its bits are counted.
 """
 
 from __future__ import annotations
