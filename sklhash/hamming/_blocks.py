@@ -109,6 +109,24 @@ def to_words(packed: Packed) -> NDArray[Any]:
     return np.ascontiguousarray(np.ascontiguousarray(packed).view(f"u{word}").T)
 
 
+def padded_words(packed: Packed) -> NDArray[np.uint64]:
+    """Copy codes into words of 64 bits, code by code.
+
+    Parameters
+    ----------
+    packed : ndarray of shape (n_samples, n_bytes), dtype uint8
+
+    Returns
+    -------
+    words : ndarray of shape (n_samples, ceil(n_bytes / 8)), dtype uint64
+        Zero padded.
+    """
+    n_samples, n_bytes = packed.shape
+    words = np.zeros((n_samples, -(-n_bytes // 8)), np.uint64)
+    words.view(np.uint8)[:, :n_bytes] = packed
+    return words
+
+
 def count_set_bits(packed: Packed) -> NDArray[np.int64]:
     """Count the bits that each code sets.
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils import gen_batches
 
-from ._blocks import Packed
+from ._blocks import Packed, padded_words
 from ._code_metrics import possible_distances, spherical_distances
 from ._scan import _aligned, _places
 from ._threads import n_threads, run
@@ -128,7 +128,7 @@ class CompiledCells:
         from ._plane_histogram_kernels import count_by_planes
 
         n_bytes = queries.shape[1]
-        places = _places(_to_words(queries).T, n_bytes) * np.uint32(64)
+        places = _places(padded_words(queries), n_bytes) * np.uint32(64)
         space = _plane_workspace(min(len(self.codes[0]), PLANE_CODES), n_bytes)
         for part, *ends in self._parts(labels, PLANE_CODES):
             layout = _layout(self.codes[0, part], places, space)
@@ -138,7 +138,7 @@ class CompiledCells:
         from ._plane_histogram_kernels import LabelLayout, count_grades
 
         n_bytes, n_codes = queries.shape[1], self.codes.shape[1]
-        places = _places(_to_words(queries).T, n_bytes) * np.uint32(64)
+        places = _places(padded_words(queries), n_bytes) * np.uint32(64)
         rows, columns = labels.nonzero()
         n_labels = np.bincount(rows, minlength=len(queries))
         ends = np.cumsum(n_labels).astype(np.uint64)
@@ -309,10 +309,7 @@ def _rank_of(n_bits: int) -> NDArray[np.int32]:
 
 def _to_words(packed: Packed) -> Words:
     """Lay codes out word by word, zero padded: (n_words, n_samples)."""
-    n_samples, n_bytes = packed.shape
-    padded = np.zeros((n_samples, -(-n_bytes // 8) * 8), np.uint8)
-    padded[:, :n_bytes] = packed
-    return np.ascontiguousarray(padded.view(np.uint64).T)
+    return np.ascontiguousarray(padded_words(packed).T)
 
 
 def _label_words(labels: Any) -> Words:

@@ -2,8 +2,7 @@
 
 A count is one increment in memory, and a processor makes about one in a cycle: that,
 not the distances, is what counting costs. So distances are computed first, a row of
-them at a time and vectorised; then they are counted. What the compiler sees stands in
-this one file: the cache on disk is told apart by it.
+them at a time and vectorised; then they are counted.
 """
 
 from __future__ import annotations
@@ -11,27 +10,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba.extending import intrinsic
 
 from ._numba import jit
+from ._vectors import popcount
 
 #: Bits of a place that are for the second of two distances, up to 64 each.
 PAIR_SHIFT = np.uint64(7)
 
 # Loops over signed numbers are not vectorised: an index might be negative.
 ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
-
-
-def _popcount(typing_context: Any, word: Any) -> Any:
-    """Count the bits that a word sets."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.ctpop(arguments[0])
-
-    return word(word), generate
-
-
-popcount: Any = intrinsic(_popcount)
 
 
 @jit

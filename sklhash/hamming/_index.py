@@ -108,6 +108,7 @@ class GalleryIndex:
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        # mypy fears for subclasses with another signature; there are none.
         self.__init__(**state)  # type: ignore[misc]
 
     @property

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._blocks import Packed
+from ._blocks import Packed, padded_words
 from ._threads import n_threads, run
 
 Words = NDArray[np.uint64]
@@ -212,13 +212,10 @@ def as_words(packed: Packed) -> Words:
     -------
     words : ndarray of shape (n_codes, ceil(n_bytes / 8)), dtype uint64
     """
-    n_codes, n_bytes = packed.shape
     packed = np.asarray(packed)  # a memory map stays one, but loses its type
-    if n_bytes % 8 or not packed.flags.c_contiguous or packed.ctypes.data % 8:
-        padded = np.zeros((n_codes, -(-n_bytes // 8) * 8), np.uint8)
-        padded[:, :n_bytes] = packed
-        packed = padded
-    words = packed.view(np.uint64)
+    in_words = packed.shape[1] % 8 == 0 and packed.ctypes.data % 8 == 0
+    fits = in_words and packed.flags.c_contiguous
+    words = packed.view(np.uint64) if fits else padded_words(packed)
     words.flags.writeable = False  # one type of array, one compiled kernel
     return words
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._blocks import Packed
+from ._blocks import Packed, padded_words
 from ._merge import merge_nearest
 from ._threads import n_threads, run
 
@@ -180,7 +180,7 @@ def _top_k_of_few(queries: Packed, gallery: Packed, k: int) -> Neighbors:
     codes, n_bytes, n_gallery = map(np.uint64, numbers)
     kinds, sizes = (unit, width, codes), (np.uint64(k), FEW_ROWS)
     distances, positions = nearest_of_few(
-        *kinds, n_bytes, n_gallery, _words(queries), *sizes
+        *kinds, n_bytes, n_gallery, padded_words(queries), *sizes
     )
     return distances, positions.astype(np.intp, copy=False)
 
@@ -277,7 +277,7 @@ def prepare(queries: Packed, gallery: Packed, worst: Words, *, planes: bool) -> 
     from ._scan_kernels import Layout
 
     unit, width, sizes, spaces = geometry(gallery.shape[1], planes)
-    words = _words(queries)
+    words = padded_words(queries)
     bounds = places = _NOTHING
     if planes:
         bits = worst[:, None] >> np.arange(sizes[-1], dtype=np.uint64)
@@ -324,14 +324,6 @@ def _aligned(n: int) -> Words:
     memory = np.empty(n + 8, np.uint64)
     start = -memory.ctypes.data % 64 // 8
     return memory[start : start + n]
-
-
-def _words(packed: Packed) -> Words:
-    """Give the words of codes, of shape (n_samples, n_words), filled with zeros."""
-    n_samples, n_bytes = packed.shape
-    words = np.zeros((n_samples, -(-n_bytes // 8)), np.uint64)
-    words.view(np.uint8)[:, :n_bytes] = packed
-    return words
 
 
 def _places(words: Words, unit: int) -> NDArray[np.uint32]:
