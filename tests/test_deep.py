@@ -546,7 +546,7 @@ class TestResuming:
             {"optimizer": torch.zeros},
             "nan",
         ],
-        ids=str,
+        ids=["callback", "lr", "device", "units", "validation", "optimizer", "nan"],
     )
     def test_a_failing_fit_changes_nothing(self, make, warm_start, failure, data):
         """After an error a fitted hasher is what it was, and can go on."""
