@@ -8,6 +8,7 @@ import functools
 from numbers import Integral
 
 from sklearn.base import _fit_context
+from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._array_api import (
     _max_precision_float_dtype as max_float_dtype,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "max_float_dtype",
     "move_to",
     "raise_for_params",
+    "safe_indexing",
     "validate_params",
 ]
 
