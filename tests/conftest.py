@@ -1,11 +1,5 @@
 """Data and settings that all tests share."""
 
-import os
-
-os.environ.setdefault("MPLBACKEND", "Agg")
-# The networks here are so small that PyTorch's threads would only wait for each other.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings

@@ -146,27 +146,8 @@ class RetrievalScorer(BaseEstimator):
         """
         self._validate_params()
         names = self._full_names()
-        if y is None:
-            raise ValueError("y is missing: relevance needs the labels of the queries")
-        gallery = self._find_gallery(estimator)
-        code_distance = self._find_code_distance(estimator)
-        queries: Any
-        if code_distance == "asymmetric":
-            queries = project_with(estimator, X)
-            query_codes = PackedCodes.from_codes(queries)
-        else:
-            queries = query_codes = encode_with(estimator, X)
-        codes, labels = (query_codes, y) if gallery is None else gallery
-        exclude_self = self.exclude_self
-        if exclude_self == "auto":
-            exclude_self = _is_gallery_itself(query_codes, y, codes, labels)
         scores = retrieval_scores(
-            queries,
-            codes,
-            y,
-            labels,
-            exclude_self=exclude_self,
-            code_distance=code_distance,
+            **self._pairs(estimator, X, y),
             metrics=list(names.values()),
             ties=self.ties,
             normalize=self.normalize,
@@ -225,6 +206,31 @@ class RetrievalScorer(BaseEstimator):
                 f"the cut-off is given twice: metric={self.metric!r} and k={self.k}"
             )
         return {name: name if "@" in name else f"{name}@{self.k}" for name in names}
+
+    def _pairs(self, estimator: Any, X: Any, y: Any) -> dict[str, Any]:
+        """Hash the queries, find the gallery: keywords of :func:`retrieval_scores`."""
+        if y is None:
+            raise ValueError("y is missing: relevance needs the labels of the queries")
+        gallery = self._find_gallery(estimator)
+        code_distance = self._find_code_distance(estimator)
+        queries: Any
+        if code_distance == "asymmetric":
+            queries = project_with(estimator, X)
+            query_codes = PackedCodes.from_codes(queries)
+        else:
+            queries = query_codes = encode_with(estimator, X)
+        codes, labels = (query_codes, y) if gallery is None else gallery
+        exclude_self = self.exclude_self
+        if exclude_self == "auto":
+            exclude_self = _is_gallery_itself(query_codes, y, codes, labels)
+        return {
+            "query_codes": queries,
+            "gallery_codes": codes,
+            "y_query": y,
+            "y_gallery": labels,
+            "exclude_self": exclude_self,
+            "code_distance": code_distance,
+        }
 
     def _find_gallery(self, estimator: Any) -> tuple[PackedCodes, Any] | None:
         """Give codes and labels to search in, or None for those of the queries."""

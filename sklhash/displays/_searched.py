@@ -1,0 +1,42 @@
+"""What an estimator's queries search in, by the rules of `RetrievalScorer`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklhash.metrics import RetrievalScorer
+
+
+def search_pairs(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    gallery: Any,
+    exclude_self: str | bool,
+    code_distance: str = "auto",
+) -> dict[str, Any]:
+    """Hash the queries, and find codes and labels of the gallery.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X : array-like of shape (n_queries, n_features)
+    y : array-like of shape (n_queries,) or (n_queries, n_labels)
+    gallery, exclude_self, code_distance
+        As in :class:`sklhash.metrics.RetrievalScorer`.
+
+    Returns
+    -------
+    pairs : dict
+        Keywords of :func:`sklhash.metrics.retrieval_scores`.
+
+    Raises
+    ------
+    ValueError
+        If y is missing, or there is no gallery, or none with labels.
+    """
+    scorer = RetrievalScorer(
+        gallery=gallery, exclude_self=exclude_self, code_distance=code_distance
+    )
+    scorer._validate_params()
+    return scorer._pairs(estimator, X, y)
