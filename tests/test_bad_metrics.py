@@ -98,6 +98,8 @@ SOURCES = [
             ("counts", (Y, 2 * Y), r"y_gallery must be a class vector or"),
             ("too_many", (np.ones((N, 1001)),) * 2, r"up to 1000.*got 1001"),
             ("ragged", ([[0], [0, 1]] * 15,), r"y_query must be a class vector or an"),
+            ("pairs", ([["a", "b"], ["b", "c"]] * 15,), r"<U1. .*MultiLabelBinarizer"),
+            ("sets", ([{"a"}, {"b", "c"}] * 15,), r"several .*MultiLabelBinarizer"),
             ("no_match", (y, y + 5), NO_RELEVANT),
         ],
     ),

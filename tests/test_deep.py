@@ -281,6 +281,13 @@ class TestInput:
         with pytest.raises(ValueError, match="Input X contains"):
             hasher.encode(form(bad))
 
+    @each_method
+    @pytest.mark.parametrize("shape", [(20, 8, 8, 1), (20, 1, 7, 9)])
+    def test_images_with_channels_last_or_too_small(self, make, shape):
+        """Images that the network cannot halve three times are refused."""
+        with pytest.raises(ValueError, match=r"8 x 8 .* got shape .*moveaxis"):
+            make().fit(np.ones(shape), np.arange(20) % 2)
+
     def test_complex_tensors_are_refused(self, data):
         """The imaginary part is not dropped silently."""
         with pytest.raises((TypeError, ValueError), match=r"[Cc]omplex"):

@@ -39,6 +39,9 @@ OPTIMIZERS = {
 #: only told if all codes are equal: a share of them says little.
 INSPECTED_ROWS, FEW_ROWS = 2000, 200
 
+#: Height and width that images must have for `ConvNet`, which halves them three times.
+MIN_SIZE = 8
+
 
 class DeepHasher(BaseHasher):
     """Base class of hashers that are networks.
@@ -209,6 +212,13 @@ class DeepHasher(BaseHasher):
             raise ValueError(
                 "X must hold features, shape (n_samples, n_features), or images, shape "
                 f"(n_samples, n_channels, height, width); got shape {tuple(X.shape)}"
+            )
+        own = self.module is None
+        if reset and X.ndim == 4 and own and min(X.shape[2:]) < MIN_SIZE:
+            raise ValueError(
+                f"images must be {MIN_SIZE} x {MIN_SIZE} pixels at least, channels "
+                f"first; got shape {tuple(X.shape)}. Channels that stand last come "
+                "first by np.moveaxis(X, -1, 1); another network by module=."
             )
         examples = Examples(X)
         if not reset and examples.shape != self._design["shape"]:

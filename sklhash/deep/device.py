@@ -31,9 +31,9 @@ def resolve_device(device):
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].rstrip(".")
         raise ValueError(
-            f"device={device!r} cannot be used here: {reason} Use device='auto' or "
+            f"device={device!r} cannot be used here: {reason}. Use device='auto' or "
             "device='cpu'."
         ) from error
     return device

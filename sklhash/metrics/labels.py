@@ -64,9 +64,7 @@ def _to_array(y: Any, name: str) -> NDArray[Any]:
     try:
         return np.asarray(y)
     except ValueError as error:  # rows of unequal length
-        raise ValueError(
-            f"{name} must be a class vector or an indicator matrix: {error}"
-        ) from error
+        raise ValueError(_no_labels(name, "rows of unequal length")) from error
 
 
 def _of_one_type(classes: NDArray[Any], name: str) -> NDArray[Any]:
@@ -75,13 +73,24 @@ def _of_one_type(classes: NDArray[Any], name: str) -> NDArray[Any]:
     for kind in (str, Number):
         if all(isinstance(value, kind) for value in values):
             return np.array(values)
+    if any(isinstance(value, set | frozenset | list | tuple) for value in values):
+        raise ValueError(_no_labels(name, "several labels an item"))
     types = sorted({type(value).__name__ for value in values})
     raise ValueError(
         f"{name} must hold only numbers or only strings; got {', '.join(types)}"
     )
 
 
+def _no_labels(name: str, got: str) -> str:
+    return (
+        f"{name} must be a class vector or an indicator matrix of zeros and ones; got "
+        f"{got}. sklearn.preprocessing.MultiLabelBinarizer makes a matrix of lists."
+    )
+
+
 def _check_indicator(y: Any, name: str) -> csr_array:
+    if getattr(y, "dtype", np.dtype(float)).kind in "OUST":
+        raise ValueError(_no_labels(name, f"a matrix of {y.dtype}"))
     y = check_array(y, accept_sparse="csr", input_name=name, ensure_min_samples=0)
     labels = csr_array(y, dtype=np.float32, copy=True)
     labels.sum_duplicates()
