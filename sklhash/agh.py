@@ -244,7 +244,7 @@ class AnchorGraphHashing(BaseHasher):
         Steps of k-means run.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if all were strings.
 
     See Also

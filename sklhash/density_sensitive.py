@@ -166,7 +166,7 @@ class DensitySensitiveHashing(StreamingHasher):
         Lloyd iterations run; in a stream, batches.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if all were strings.
 
     See Also

@@ -112,14 +112,14 @@ class IsotropicHashing(PrincipalHasher, LinearHasher):
         Directions of projection, rotation included.
     rotation_ : ndarray of shape (n_bits, n_bits)
         The rotation found.
-    variance_gap_ : ndarray of shape (n_iter_,)
+    variance_gap_ : ndarray of shape (n_iter,)
         Largest difference between a bit's variance and their mean, as a share of the
         mean, for each rotation tried.
     n_iter_ : int
         Rotations tried.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if all were strings.
 
     See Also

@@ -147,7 +147,7 @@ class ITQ(PrincipalHasher, LinearHasher):
         Directions of projection, rotation included.
     rotation_ : ndarray of shape (rank, n_bits)
         The learned rotation.
-    quantization_error_ : ndarray of shape (n_iter_,)
+    quantization_error_ : ndarray of shape (n_iter,)
         Mean squared difference between an entry of the rotated rows and its sign, at
         each iteration; it never rises.
     canonical_correlations_ : ndarray of shape (rank,)
@@ -156,7 +156,7 @@ class ITQ(PrincipalHasher, LinearHasher):
         Iterations run.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if all were strings.
 
     See Also

@@ -250,7 +250,7 @@ class KernelSupervisedHashing(RBFHasher):
         Gradient steps of the bit that took most.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if all were strings.
 
     See Also

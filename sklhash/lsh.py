@@ -39,7 +39,7 @@ class RandomHyperplaneHashing(LinearHasher):
         Rows that the mean is taken over.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if all were strings.
 
     See Also

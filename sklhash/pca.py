@@ -32,7 +32,7 @@ class PCAHashing(PrincipalHasher, LinearHasher):
         Directions of projection.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if all were strings.
 
     See Also

@@ -137,8 +137,8 @@ class HammingRetriever(CallbackSupportMixin, NeighborGraphs, BaseEstimator):
 
     **Asymmetric distances** keep what rounding a query to bits would lose. The gallery
     takes no more memory; a search takes several times as long as by Hamming distance,
-    as every byte of the gallery is looked up in a table. Dong et al. [2]_ and Gordo et
-    al. [3]_ propose distances of this kind; we could not read them in full, and the
+    as every byte of the gallery is looked up in a table. Dong et al. [3]_ and Gordo et
+    al. [4]_ propose distances of this kind; we could not read them in full, and the
     weight ``abs(p)`` is our choice. It is how far a query would have to move, one
     projection after the other, to have the code, and ranks as the inner product of p
     with the code as -1 and +1 does. Distances are in the unit of the projections. Those
@@ -157,9 +157,11 @@ class HammingRetriever(CallbackSupportMixin, NeighborGraphs, BaseEstimator):
     .. [1] J.-P. Heo, Y. Lee, J. He, S.-F. Chang, S.-E. Yoon, "Spherical hashing", CVPR
        2012; "Spherical hashing: binary code embedding with hyperspheres", IEEE
        Transactions on Pattern Analysis and Machine Intelligence 37 (11), 2015.
-    .. [2] W. Dong, M. Charikar, K. Li, "Asymmetric distance estimation with sketches
+    .. [2] M. Norouzi, A. Punjani, D. J. Fleet, "Fast search in Hamming space with
+       multi-index hashing", CVPR 2012.
+    .. [3] W. Dong, M. Charikar, K. Li, "Asymmetric distance estimation with sketches
        for similarity search in high-dimensional spaces", SIGIR 2008.
-    .. [3] A. Gordo, F. Perronnin, Y. Gong, S. Lazebnik, "Asymmetric distances for
+    .. [4] A. Gordo, F. Perronnin, Y. Gong, S. Lazebnik, "Asymmetric distances for
        binary embeddings", IEEE Transactions on Pattern Analysis and Machine
        Intelligence 36 (1), 2014.
 

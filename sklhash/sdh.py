@@ -133,14 +133,14 @@ class SupervisedDiscreteHashing(RBFHasher):
         Weights of the centred features.
     intercept_ : ndarray of shape (n_bits,)
         Mean of the learned codes, as signs.
-    objective_ : ndarray of shape (n_iter_ + 1,)
+    objective_ : ndarray of shape (n_iter + 1,)
         What is minimised (see Notes), for the random codes at the start and after each
         iteration; it never rises.
     n_iter_ : int
         Iterations run.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if all were strings.
 
     See Also

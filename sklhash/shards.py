@@ -62,7 +62,7 @@ def merge_neighbors(
     --------
     >>> from sklearn.datasets import load_digits
     >>> from sklhash import ITQ, HammingRetriever
-    >>> from sklhash.shards import merge_neighbors
+    >>> from sklhash import merge_neighbors
     >>> X, y = load_digits(return_X_y=True)
     >>> codes = ITQ(n_bits=32, random_state=0).fit(X).encode(X)
     >>> galleries = codes[2:900], codes[900:]
@@ -137,8 +137,7 @@ def search_shards(
     --------
     >>> import tempfile
     >>> from sklearn.datasets import load_digits
-    >>> from sklhash import ITQ
-    >>> from sklhash.shards import search_shards
+    >>> from sklhash import ITQ, search_shards
     >>> X, y = load_digits(return_X_y=True)
     >>> codes = ITQ(n_bits=32, random_state=0).fit(X).encode(X)
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -187,6 +186,17 @@ def search_shards_within(
     ValueError
         If shards and queries have different code lengths, a file holds no codes, or
         `radius` is no finite number >= 0.
+
+    Examples
+    --------
+    >>> from sklhash import PackedCodes, search_shards_within
+    >>> shards = [
+    ...     PackedCodes.from_codes([[0, 0, 1], [0, 1, 1]]),
+    ...     PackedCodes.from_codes([[1, 1, 1]]),
+    ... ]
+    >>> distances, positions = search_shards_within([[1, 1, 1]], shards, radius=1)
+    >>> distances[0], positions[0]
+    (array([0, 1], dtype=int32), array([2, 1]))
     """
     queries, shards, sizes = _check_input(queries, shards, metric)
     if isinstance(radius, bool) or not isinstance(radius, Real):

@@ -100,7 +100,7 @@ class SpectralHashing(PrincipalHasher):
         Half periods of each bit's cosine over the range; from 1.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if all were strings.
 
     See Also

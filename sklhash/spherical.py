@@ -186,14 +186,14 @@ class SphericalHashing(StreamingHasher):
         Centres of the balls.
     radii_ : ndarray of shape (n_bits,)
         Their radii.
-    overlap_errors_ : ndarray of shape (n_iter_, 2)
+    overlap_errors_ : ndarray of shape (n_iter, 2)
         For each iteration the two numbers that are compared with `tol_mean` and
         `tol_std`.
     n_iter_ : int
         Iterations run.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if all were strings.
 
     See Also

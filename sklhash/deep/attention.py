@@ -32,6 +32,16 @@ def normalize_gradient(gradient: Tensor, p: float = 10.0) -> tuple[Tensor, Tenso
     -------
     magnitude, sign : Tensor of the same shape
         ``(log(|x| + 1e-6) / p, sgn x)`` where ``|x| > e^-p``, else ``(-1, e^p x)``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklhash.deep.attention import normalize_gradient
+    >>> magnitude, sign = normalize_gradient(torch.tensor([10.0, -1e-3, 1e-5]))
+    >>> magnitude
+    tensor([ 0.2303, -0.6907, -1.0000])
+    >>> sign
+    tensor([ 1.0000, -1.0000,  0.2203])
     """
     size = gradient.abs()
     large = size > math.exp(-p)
@@ -157,6 +167,16 @@ def attended_gradient(
     Returns
     -------
     gradient : Tensor of shape (batch, n_bits)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklhash.deep.attention import GradientAttention, attended_gradient
+    >>> codes, g = torch.randn(6, 4).tanh(), torch.randn(6, 6)
+    >>> g = g + g.T
+    >>> plain = attended_gradient(GradientAttention(8), codes, g, weight=0.0)
+    >>> torch.allclose(plain, 2 * g @ codes, atol=1e-5)
+    True
     """
 
     def of_bits(codes: Tensor) -> Tensor:
@@ -194,6 +214,16 @@ def virtual_step(
     -------
     updated : list of Tensor
         Values of the parameters after the step; functions of the gradients.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklhash.deep.attention import virtual_step
+    >>> w = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+    >>> optimizer = torch.optim.SGD([w], lr=0.5)
+    >>> [updated] = virtual_step(optimizer, [w], [torch.tensor([1.0, 0.0])])
+    >>> updated.detach(), w.detach()
+    (tensor([0.5000, 2.0000]), tensor([1., 2.]))
     """
     copies = {id(p): p.detach().clone() for p in parameters}
     options = {"differentiable": True, "foreach": None, "fused": None}

@@ -67,6 +67,14 @@ def pair_cross_entropy(scaled: Tensor, similarity: Tensor) -> Tensor:
     -------
     loss : Tensor of shape (batch, batch)
         ``log(1 + exp(scaled)) - similarity * scaled``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklhash.deep.losses import pair_cross_entropy
+    >>> scaled, similarity = torch.tensor([5.0, 5.0]), torch.tensor([1.0, 0.0])
+    >>> pair_cross_entropy(scaled, similarity)
+    tensor([0.0067, 5.0067])
     """
     return softplus(scaled) - similarity * scaled
 
@@ -84,6 +92,14 @@ def squared_similarity_error(inner: Tensor, similarity: Tensor, n_bits: int) -> 
     Returns
     -------
     loss : Tensor of shape (batch, batch)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklhash.deep.losses import squared_similarity_error
+    >>> inner, similarity = torch.tensor([16.0, 0.0]), torch.tensor([1.0, 1.0])
+    >>> squared_similarity_error(inner, similarity, n_bits=16)
+    tensor([0.0000, 0.2500])
     """
     return ((inner + n_bits) / (2 * n_bits) - similarity) ** 2
 
@@ -98,6 +114,13 @@ def quantization_error(codes: Tensor) -> Tensor:
     Returns
     -------
     loss : Tensor of shape ()
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklhash.deep.losses import quantization_error
+    >>> quantization_error(torch.tensor([[1.0, -0.5], [0.0, -1.0]]))
+    tensor(0.3750)
     """
     return (codes.abs() - 1).abs().mean()
 
@@ -117,6 +140,15 @@ def balanced_weights(similarity: Tensor, counted: Tensor) -> Tensor:
     weights : Tensor of shape (batch, batch)
         0 for pairs that do not count; the mean over the others is 1. All ones where
         there are pairs of one kind only.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklhash.deep.losses import balanced_weights
+    >>> similarity = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
+    >>> balanced_weights(similarity, torch.ones(2, 2, dtype=torch.bool))
+    tensor([[2.0000, 0.6667],
+            [0.6667, 0.6667]])
     """
     counts = counted.to(similarity.dtype)
     similar = similarity > 0
@@ -130,6 +162,27 @@ class CodeLoss(nn.Module, ABC):
 
     A subclass writes `relax`, `pairs`, `of_pairs` and, if single codes count, too,
     `of_codes`. All terms are added up.
+
+    Examples
+    --------
+    A loss that wants inner products of 1 for items of one class, and of 0 for others:
+
+    >>> import torch
+    >>> from sklhash.deep.losses import CodeLoss
+    >>> class Agreement(CodeLoss):
+    ...     def relax(self, outputs):
+    ...         return outputs.tanh()
+    ...     def pairs(self, targets):
+    ...         same = targets[:, None] == targets
+    ...         return same.float(), same
+    ...     def of_pairs(self, inner, pairs, n_bits):
+    ...         return {"pairs": ((inner / n_bits - pairs[0]) ** 2).mean()}
+    >>> outputs = torch.tensor([[9.0, 9.0], [9.0, 9.0], [9.0, -9.0]])
+    >>> loss = Agreement()
+    >>> round(loss(outputs, torch.tensor([0, 0, 1])).item(), 3)
+    0.0
+    >>> round(loss(outputs, torch.tensor([0, 1, 0])).item(), 3)
+    0.444
     """
 
     #: Training steps so far, for losses that change on the way.
@@ -389,6 +442,18 @@ class FeatureSimilarityLoss(CodeLoss):
     continuation : float, default=0.0
         beta is ``sqrt(1 + continuation t)``, where t is the number of training steps,
         rounded down to a multiple of 200.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklhash.deep.losses import FeatureSimilarityLoss
+    >>> features = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]])
+    >>> outputs = torch.tensor([[9.0, 9.0], [9.0, 9.0], [-9.0, -9.0]])
+    >>> loss = FeatureSimilarityLoss(similar=0.9, dissimilar=0.2)
+    >>> round(loss(outputs, features).item(), 3)  # codes agree where features do
+    0.007
+    >>> round(loss(outputs.flip(0), features).item(), 3)
+    2.229
     """
 
     center: Tensor | None

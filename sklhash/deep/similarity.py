@@ -26,6 +26,14 @@ def cosine_distances_of_pairs(features: Rows) -> Iterator[NDArray[np.float64]]:
     ------
     distances : ndarray of shape (n_pairs_in_block,), dtype float64, in [0, 2]
         Each unordered pair comes once.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhash.deep.similarity import cosine_distances_of_pairs
+    >>> features = np.array([[1.0, 0.0], [0.0, 2.0], [-3.0, 0.0]])
+    >>> np.concatenate(list(cosine_distances_of_pairs(features)))
+    array([1., 2., 1.])
     """
     unit = normalize(np.asarray(features, dtype=np.float64))
     for rows in gen_batches(len(unit), max(1, 2**21 // len(unit))):
@@ -48,6 +56,14 @@ def similarity_threshold(features: Rows, quantile: float = 0.9) -> float:
     Returns
     -------
     threshold : float, in [-1, 1]
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklhash.deep.similarity import similarity_threshold
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> round(similarity_threshold(X - X.mean(axis=0), quantile=0.9), 3)
+    0.357
     """
     distances = np.concatenate(list(cosine_distances_of_pairs(features)))
     return float(1 - np.quantile(distances, 1 - quantile))
@@ -71,6 +87,15 @@ def half_gaussian_bounds(features: Rows, width: float = 2.0) -> tuple[float, flo
     -------
     similar, dissimilar : float
         ``m - width sigma_left`` and ``m + width sigma_right``.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklhash.deep.similarity import half_gaussian_bounds
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> similar, dissimilar = half_gaussian_bounds(X - X.mean(axis=0))
+    >>> round(similar, 3), round(dissimilar, 3)
+    (0.422, 1.492)
     """
     n_bins = round(2 / BIN_WIDTH) + 1
     edges = FIRST_EDGE + BIN_WIDTH * np.arange(n_bins + 1)

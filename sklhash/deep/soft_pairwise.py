@@ -118,7 +118,7 @@ class SoftPairwiseHasher(DeepHasher):
         recorded.
     n_iter_ : int
         Epochs trained, those of earlier fits included if they count.
-    curves_ : dict of str to ndarray of shape (n_iter_,)
+    curves_ : dict of str to ndarray of shape (n_iter,)
         By epoch: 'train_loss', its terms 'hard', 'soft', 'quantization',
         the shares 'hard_pairs' and 'similar_pairs' of all pairs,
         'bit_balance' (mean over bits of twice the rarer value's share: 1 is balanced, 0
@@ -127,7 +127,7 @@ class SoftPairwiseHasher(DeepHasher):
         'valid_loss' and 'loss_after' (after the update) where they exist.
     n_features_in_ : int
         Number of features, or of channels, seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if all were strings.
 
     See Also

@@ -233,7 +233,7 @@ class UHGAHasher(FeatureSimilarityHasher):
         recorded.
     n_iter_ : int
         Epochs trained, those of earlier fits included if they count.
-    curves_ : dict of str to ndarray of shape (n_iter_,)
+    curves_ : dict of str to ndarray of shape (n_iter,)
         By epoch: 'train_loss', its terms 'pairs', 'quantization',
         the shares 'similar_pairs' and 'ignored_pairs' of all pairs,
         'bit_balance' (mean over bits of twice the rarer value's share: 1 is balanced, 0
@@ -242,7 +242,7 @@ class UHGAHasher(FeatureSimilarityHasher):
         'valid_loss' and 'loss_after' (after the update) where they exist.
     n_features_in_ : int
         Number of features, or of channels, seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if all were strings.
 
     See Also
@@ -471,7 +471,7 @@ class SSDHHasher(FeatureSimilarityHasher):
         recorded.
     n_iter_ : int
         Epochs trained, those of earlier fits included if they count.
-    curves_ : dict of str to ndarray of shape (n_iter_,)
+    curves_ : dict of str to ndarray of shape (n_iter,)
         By epoch: 'train_loss', its terms 'pairs', 'quantization',
         the shares 'similar_pairs' and 'ignored_pairs' of all pairs,
         'bit_balance' (mean over bits of twice the rarer value's share: 1 is balanced, 0
@@ -480,7 +480,7 @@ class SSDHHasher(FeatureSimilarityHasher):
         'valid_loss' and 'loss_after' (after the update) where they exist.
     n_features_in_ : int
         Number of features, or of channels, seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if all were strings.
 
     See Also

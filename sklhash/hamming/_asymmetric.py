@@ -55,6 +55,15 @@ def asymmetric_top_k(
         Ascending; in the unit of the projections.
     positions : ndarray of shape (n_queries, k), dtype intp
         Equal distances are ordered by position.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhash import PackedCodes
+    >>> from sklhash.hamming import asymmetric_top_k
+    >>> gallery = PackedCodes.from_codes([[0, 1], [1, 0]])
+    >>> asymmetric_top_k(np.array([[0.9, 0.2]]), gallery.packed, 1)
+    (array([[0.2]]), array([[1]]))
     """
     check_projections(projections, gallery)
     check_k(k, len(gallery))
@@ -106,6 +115,15 @@ def asymmetric_within_radius(
         Ascending for each query.
     positions : ndarray of shape (n_found,), dtype intp
         Equal distances are ordered by position.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhash import PackedCodes
+    >>> from sklhash.hamming import asymmetric_within_radius
+    >>> gallery = PackedCodes.from_codes([[0, 1], [1, 0]])
+    >>> asymmetric_within_radius(np.array([[0.9, 0.2]]), gallery.packed, 0.5)
+    (array([0, 1]), array([0.2]), array([1]))
     """
     check_projections(projections, gallery)
     compiled = kernels_pay(len(projections), len(gallery), gallery.shape[1])

@@ -137,6 +137,14 @@ def count_set_bits(packed: Packed) -> NDArray[np.int64]:
     Returns
     -------
     counts : ndarray of shape (n_samples,), dtype int64
+
+    Examples
+    --------
+    >>> from sklhash import PackedCodes
+    >>> from sklhash.hamming import count_set_bits
+    >>> codes = PackedCodes.from_codes([[0, 0, 1], [0, 1, 1]])
+    >>> count_set_bits(codes.packed)
+    array([1, 2])
     """
     counts = np.empty(len(packed), np.int64)
     for rows in gen_batches(len(packed), BLOCK_PAIRS // BLOCK_QUERIES):

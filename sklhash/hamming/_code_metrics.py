@@ -212,6 +212,14 @@ def possible_distances(n_bits: int, *, metric: str = "hamming") -> NDArray[Any]:
     ValueError
         If there is no such metric, or spherical distances are asked for of codes of
         more than 1,024 bits.
+
+    Examples
+    --------
+    >>> from sklhash.hamming import possible_distances
+    >>> possible_distances(3)
+    array([0, 1, 2, 3])
+    >>> possible_distances(3, metric="spherical").round(2)
+    array([ 0.  ,  0.48,  0.91,  1.82, 10.  , 20.  , 30.  ])
     """
     if _find(metric) is HammingMetric:
         return np.arange(n_bits + 1)

@@ -28,6 +28,15 @@ def distances(
         In bits (int32), or spherical (float64). This is the whole matrix: prefer
         :func:`top_k`, :func:`within_radius` or :func:`histograms`, which never build
         it.
+
+    Examples
+    --------
+    >>> from sklhash import PackedCodes
+    >>> from sklhash.hamming import distances
+    >>> codes = PackedCodes.from_codes([[0, 0, 1], [0, 1, 1], [1, 1, 1]])
+    >>> distances(codes.packed[:2], codes.packed)
+    array([[0, 1, 2],
+           [1, 0, 1]], dtype=int32)
     """
     bound = bind_metric(metric, queries, gallery)
     result = np.empty((len(queries), len(gallery)), bound.dtype)
@@ -52,6 +61,14 @@ def paired_distances(
     -------
     distances : ndarray of shape (n_samples,), dtype int32 or float64
         In bits (int32), or spherical (float64).
+
+    Examples
+    --------
+    >>> from sklhash import PackedCodes
+    >>> from sklhash.hamming import paired_distances
+    >>> codes = PackedCodes.from_codes([[0, 0, 1], [0, 1, 1], [1, 0, 0]])
+    >>> paired_distances(codes.packed[:2], codes.packed[1:])
+    array([1, 3], dtype=int32)
     """
     bits = np.bitwise_count(first ^ second).sum(axis=1, dtype=np.int64)
     bound, each = bind_metric(metric, first, second), slice(None)

@@ -32,6 +32,19 @@ def count_shared_labels(query_labels: Any, gallery_labels: Any) -> NDArray[np.in
     -------
     shared : ndarray of shape (n_queries, n_gallery), dtype int64
         For class numbers 1 where they are equal, else 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.sparse import csr_array
+    >>> from sklhash.hamming import count_shared_labels
+    >>> count_shared_labels(np.array([3, 7]), np.array([7, 7, 3]))
+    array([[0, 0, 1],
+           [1, 1, 0]])
+    >>> labels = csr_array(np.array([[1, 1, 0], [0, 1, 1]], np.float32))
+    >>> count_shared_labels(labels, labels)
+    array([[2, 1],
+           [1, 2]])
     """
     if query_labels.ndim == 1:
         return (query_labels[:, None] == gallery_labels).astype(np.int64)
@@ -77,6 +90,23 @@ def histograms(
     ------
     ValueError
         If `metric` is unknown, or spherical and `n_bits` above 1,024.
+
+    Examples
+    --------
+    One query of class 7, and codes that differ from its own in 0, 1 and 2 bits: row d
+    of the counts holds the items of other classes, and those of class 7.
+
+    >>> import numpy as np
+    >>> from sklhash import PackedCodes
+    >>> from sklhash.hamming import histograms
+    >>> gallery = PackedCodes.from_codes([[1, 1], [0, 1], [1, 0], [0, 0]])
+    >>> query, labels = gallery[0], np.array([7, 7, 3, 3])
+    >>> histograms(
+    ...     query.packed, gallery.packed, labels[:1], labels, n_bits=2, n_grades=2
+    ... )
+    array([[[0, 1],
+            [1, 1],
+            [1, 0]]])
     """
     possible_distances(n_bits, metric=metric)  # can be listed
     counter = HistogramCounter(
@@ -114,6 +144,20 @@ def occurring_histograms(
         Empty after the last distance of a query.
     distances : ndarray of shape (n_queries, n_most), dtype float64
         The distances that occur for each query, ascending; infinite after the last.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhash import PackedCodes
+    >>> from sklhash.hamming import occurring_histograms
+    >>> gallery = PackedCodes.from_codes([[1, 1], [0, 1], [1, 0]])
+    >>> query, labels = gallery[0], np.array([7, 7, 3])
+    >>> counts, distances = occurring_histograms(
+    ...     query.packed, gallery.packed, labels[:1], labels, n_bits=2, n_grades=2
+    ... )
+    >>> counts, distances.round(3)
+    (array([[[0, 1],
+            [1, 1]]]), array([[0.   , 0.909]]))
     """
     counter = HistogramCounter(
         gallery,
@@ -139,6 +183,19 @@ class HistogramCounter:
         Queries that will come: for few of them numpy counts, else compiled kernels.
     n_bits, n_grades, metric, n_jobs
         As in :func:`histograms`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhash import PackedCodes
+    >>> from sklhash.hamming import HistogramCounter
+    >>> gallery = PackedCodes.from_codes([[1, 1], [0, 1], [1, 0], [0, 0]])
+    >>> labels = np.array([7, 7, 3, 3])
+    >>> counter = HistogramCounter(
+    ...     gallery.packed, labels, n_queries=2, n_bits=2, n_grades=2
+    ... )
+    >>> counter.count(gallery.packed[:2], labels[:2]).shape
+    (2, 3, 2)
     """
 
     def __init__(

@@ -55,7 +55,7 @@ class GalleryIndex:
         tables of a large gallery (half a million words of 64 bits at least, 2 GiB of
         tables at most) once comparing has taken the time that building them is
         estimated to take, and uses them while a search is faster by them. Without
-        compiled kernels (see :mod:`sklhash.hamming._numba`) all compare.
+        compiled kernels, where numba is missing or switched off, all compare.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class GalleryIndex:
     Examples
     --------
     >>> import numpy as np
-    >>> from sklhash.hamming._index import GalleryIndex
+    >>> from sklhash.hamming import GalleryIndex
     >>> gallery = np.array([[0b0111], [0b0001], [0b0000]], np.uint8)
     >>> index = GalleryIndex(gallery, n_bits=4)
     >>> index.top_k(np.array([[0b0011]], np.uint8), 2)

@@ -86,6 +86,15 @@ def asymmetric_distances(projections: Projections, gallery: Packed) -> Projectio
     -------
     distances : ndarray of shape (n_queries, n_gallery), dtype float64
         In the unit of the projections. This is the whole matrix.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhash import PackedCodes
+    >>> from sklhash.hamming import asymmetric_distances
+    >>> gallery = PackedCodes.from_codes([[0, 1], [1, 0]])
+    >>> asymmetric_distances(np.array([[0.9, 0.2]]), gallery.packed)
+    array([[0.9, 0.2]])
     """
     check_projections(projections, gallery)
     result = np.empty((len(projections), len(gallery)))

@@ -93,6 +93,15 @@ def top_k(
     ------
     ValueError
         If these are no packed codes of one length, or `k` exceeds the gallery.
+
+    Examples
+    --------
+    >>> from sklhash import PackedCodes
+    >>> from sklhash.hamming import top_k
+    >>> gallery = PackedCodes.from_codes([[0, 0, 1], [0, 1, 1], [1, 1, 1]])
+    >>> query = PackedCodes.from_codes([[1, 1, 1]])
+    >>> top_k(query.packed, gallery.packed, 2)
+    (array([[0, 1]], dtype=int32), array([[2, 1]]))
     """
     check_codes(queries, gallery)
     check_k(k, len(gallery))
@@ -144,6 +153,16 @@ def within_radius(
     ------
     ValueError
         If these are no packed codes of one length.
+
+    Examples
+    --------
+    >>> from sklhash import PackedCodes
+    >>> from sklhash.hamming import within_radius
+    >>> gallery = PackedCodes.from_codes([[0, 0, 1], [0, 1, 1], [1, 1, 1]])
+    >>> queries = PackedCodes.from_codes([[1, 1, 1], [0, 0, 0]])
+    >>> indptr, distances, positions = within_radius(queries.packed, gallery.packed, 1)
+    >>> positions[indptr[0] : indptr[1]], positions[indptr[1] : indptr[2]]
+    (array([2, 1]), array([0]))
     """
     check_codes(queries, gallery)
     if metric == "hamming" and _by_kernels(queries, gallery):
