@@ -23,13 +23,15 @@ STYLE = """
 .sklhash-comparison caption {text-align: left; padding-bottom: 0.5em; color: inherit}
 .sklhash-comparison th, .sklhash-comparison td {
   padding: 0.25em 0.8em; text-align: right; background: none; color: inherit; border: 0}
-.sklhash-comparison tbody th {text-align: left; font-weight: normal}
+.sklhash-comparison tbody th {
+  text-align: left; font-weight: normal; white-space: nowrap}
 .sklhash-comparison thead th:first-child {text-align: left}
 .sklhash-comparison thead th {vertical-align: bottom}
 .sklhash-comparison tbody td {white-space: nowrap}
 .sklhash-comparison .metric th {
   font-weight: bold; border-top: 1px solid currentColor; padding-top: 0.6em}
-.sklhash-comparison small {opacity: 0.7; font-weight: normal}
+.sklhash-comparison .floats {text-align: center}
+.sklhash-comparison small {opacity: 0.7; font-weight: normal; font-size: 0.9em}
 .sklhash-comparison tfoot td {
   text-align: left; opacity: 0.8; border-top: 1px solid currentColor}
 """
@@ -247,9 +249,10 @@ def html_table(comparison: HasherComparison) -> str:
     notes = "<br>".join(map(escape, footnotes(comparison)))
     foot = f'<tfoot><tr><td colspan="{len(columns)}">{notes}</td></tr></tfoot>'
     return (
-        f'<style>{STYLE}</style><table class="sklhash-comparison">'
+        f'<style>{STYLE}</style><div style="overflow-x: auto">'
+        '<table class="sklhash-comparison">'
         f"<caption>{escape(header(comparison))}<br><small>{TIMES}</small></caption>"
-        f"<thead><tr>{head}</tr></thead>{bodies}{foot if notes else ''}</table>"
+        f"<thead><tr>{head}</tr></thead>{bodies}{foot if notes else ''}</table></div>"
     )
 
 
@@ -279,7 +282,10 @@ def _body(comparison: HasherComparison, metric: str, n_columns: int) -> str:
         row = rows[name, None]
         title = f"{escape(name)} <small>(floats, {_float_size(row)})</small>"
         cell = _cell(row, metric, comparison.n_splits)
-        lines.append(_row(title, [cell, *[""] * (n_columns - 2)]))
+        lines.append(
+            f'<tr><th scope="row">{title}</th><td class="floats" '
+            f'colspan="{len(comparison.n_bits)}">{cell}</td><td></td><td></td></tr>'
+        )
     return f"<tbody>{''.join(lines)}</tbody>"
 
 

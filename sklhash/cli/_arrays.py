@@ -1,0 +1,215 @@
+"""Rows in NumPy's files: ``.npy``, mapped, and ``.npz``, loaded."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklhash.rows import release
+
+from ._errors import CommandError, did_you_mean, list_names
+from ._labels import check_labels
+from ._rows import Batch, RowFile
+
+
+class ArrayRows(RowFile):
+    """Rows of an array, in memory or mapped.
+
+    Parameters
+    ----------
+    path : Path
+    X : ndarray of shape (n_samples, ...)
+        Numbers; more than two dimensions are flattened, batch by batch.
+    name : str
+        What to call X in messages.
+    """
+
+    def __init__(self, path: Path, X: NDArray[Any], name: str) -> None:
+        super().__init__(path)
+        if X.ndim < 2 or X.dtype.kind not in "fiub" or 0 in X.shape:
+            raise CommandError(
+                f"{path}: {name} has shape {X.shape} and holds {X.dtype}; rows of "
+                "numbers are needed, one row an item"
+            )
+        self.X, self.key = X, name
+        self.y: NDArray[Any] | None = None
+        self.n_rows, self.n_features = len(X), int(np.prod(X.shape[1:]))
+        self.features = name
+        if X.ndim > 2:
+            self.notes.append(f"{name} of shape {X.shape} is taken as rows of numbers")
+
+    def batches(self) -> Iterator[Batch]:
+        """Give all rows, first to last, some at a time."""
+        for start in range(0, len(self.X), self.batch_rows):
+            rows = slice(start, start + self.batch_rows)
+            yield self._rows(rows), None if self.y is None else self.y[rows]
+
+    def read(self, max_rows: int | None = None, seed: int = 0) -> Batch:
+        """Read rows and labels; an array of which all are wanted is not copied."""
+        if max_rows is not None and max_rows < len(self.X):
+            return super().read(max_rows, seed)
+        return self._join([(self._rows(slice(None)), self.y)])
+
+    def as_python(self) -> tuple[str, str]:
+        """Write what loads the rows, and what loads the labels, in Python."""
+        _, load_y = super().as_python()
+        cast = f".reshape({self.n_rows}, -1)" if self.X.ndim > 2 else ""
+        cast += '.astype("float32")' if self.X.dtype == np.float16 else ""
+        file = f"np.load({str(self.path)!r})"
+        if self.path.suffix.lower() == ".npy":
+            return f"X = {file}{cast}", load_y
+        if self.labels:
+            load_y = f"y = {file}[{self.labels!r}]"
+        if self.labels.endswith("_packed") and self.y is not None:
+            count = self.y.shape[1]
+            load_y = f"y = np.unpackbits({load_y[4:]}, axis=1, count={count})"
+        return f"X = {file}[{self.key!r}]{cast}", load_y
+
+    def release(self) -> None:
+        """Let go of what was read of a mapped file."""
+        release(self.X)
+
+    def _rows(self, rows: slice) -> NDArray[Any]:
+        X = self.X[rows]
+        if X.ndim > 2:
+            X = X.reshape(len(X), -1)
+        return X.astype(np.float32) if X.dtype == np.float16 else X
+
+
+def open_npy(path: Path, features: list[str], labels: list[str]) -> ArrayRows:
+    """Map the rows of a ``.npy`` file.
+
+    Parameters
+    ----------
+    path : Path
+    features, labels : list of str
+        Empty: the file holds nothing but rows.
+
+    Returns
+    -------
+    rows : ArrayRows
+    """
+    for option, names in (("--features", features), ("--labels", labels)):
+        if names:
+            raise CommandError(
+                f"{option} {' '.join(names)}: a .npy file has no columns with names; "
+                "labels come from another one: --labels labels.npy"
+            )
+    try:
+        X = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise CommandError(
+            f"{path} is no plain .npy file of numbers (objects are not read, as that "
+            "could run code): save an array of floats by numpy.save"
+        ) from error
+    if not isinstance(X, np.ndarray):
+        raise CommandError(f"{path} is a .npz file: rename it")
+    if X.dtype.names:
+        raise CommandError(
+            f"{path} holds fields, not rows of numbers; if these are codes, "
+            "sklhash search takes them"
+        )
+    return ArrayRows(path, X, "the array")
+
+
+def open_npz(path: Path, features: list[str], labels: list[str]) -> ArrayRows:
+    """Load rows, labels and, if it names one, the split of a ``.npz`` file.
+
+    Parameters
+    ----------
+    path : Path
+    features, labels : list of str
+        One key each, or none for ``X``, and for ``y`` or ``labels_packed``.
+
+    Returns
+    -------
+    rows : ArrayRows
+    """
+    try:
+        file = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise CommandError(
+            f"{path} is no .npz file: write it by numpy.savez"
+        ) from error
+    if isinstance(file, np.ndarray):
+        raise CommandError(f"{path} is a .npy file: rename it")
+    with file:
+        archive = _Archive(path, file)
+        key = archive.key("--features", features) or archive.default_rows()
+        rows = ArrayRows(path, archive[key], key)
+        wanted = archive.key("--labels", labels)
+        rows.labels = wanted or archive.default_labels()
+        if rows.labels == "none":
+            rows.labels = ""
+        if rows.labels:
+            rows.y = check_labels(archive.unpacked(rows.labels), path, rows.labels)
+        rows.split = archive.split(len(rows.X))
+    return rows
+
+
+class _Archive:
+    """Arrays by their keys, with messages that list the keys there are."""
+
+    def __init__(self, path: Path, file: Any) -> None:
+        self._path, self._file = path, file
+
+    def __getitem__(self, key: str) -> NDArray[Any]:
+        try:
+            array: NDArray[Any] = self._file[key]
+        except ValueError as error:
+            raise CommandError(
+                f"{self._path}: {key} holds Python objects, which are not read, as "
+                "that could run code: save numbers, and text by .astype(str)"
+            ) from error
+        return array
+
+    def key(self, option: str, names: list[str]) -> str:
+        """Check the one key that was asked for, if any."""
+        if not names or names == ["none"]:
+            return "".join(names)
+        if len(names) > 1 or names[0] not in self._file:
+            raise CommandError(
+                f"{option} {' '.join(names)}: {did_you_mean(names[0], self._file)}one "
+                f"of the keys of {self._path} is needed: {list_names(self._file)}"
+            )
+        return names[0]
+
+    def default_rows(self) -> str:
+        """Look for the rows where no key is given."""
+        if "X" not in self._file:
+            raise CommandError(
+                f"{self._path} has no key X: name the rows by --features; the keys "
+                f"are {list_names(self._file)}"
+            )
+        return "X"
+
+    def default_labels(self) -> str:
+        """Look for labels where no key is given."""
+        known = ("y", "labels_packed")
+        return next((key for key in known if key in self._file), "")
+
+    def unpacked(self, key: str) -> NDArray[Any]:
+        """Give labels; those packed eight to a byte are unpacked."""
+        labels = self[key]
+        if not key.endswith("_packed"):
+            return labels
+        if "n_labels" not in self._file:
+            raise CommandError(f"{self._path}: {key} needs a key n_labels beside it")
+        return np.unpackbits(labels, axis=1, count=int(self["n_labels"]))
+
+    def split(
+        self, n_rows: int
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]] | None:
+        """Give the row numbers of training, gallery and queries."""
+        if "query_idx" not in self._file:
+            return None
+        query = self["query_idx"]
+        others = np.setdiff1d(np.arange(n_rows), query)
+        gallery = self["db_idx"] if "db_idx" in self._file else others
+        train = self["train_idx"] if "train_idx" in self._file else gallery
+        return train, gallery, query
