@@ -9,8 +9,9 @@ precision; ties at the tenth count as found) among the ten that `HammingRetrieve
 with `rerank`. With 10 candidates the codes alone have chosen. Beside ITQ stand two ways
 to quantise to signs that learn no more than a mean: the signs of the first n_bits
 centred features, and of the projections on random hyperplanes. Mean and standard
-deviation over seeds, which draw the queries and what a hasher draws. ITQ and centred
-signs give at most as many bits as there are features, and are left out beyond.
+deviation over seeds, which draw the queries and what a hasher draws. The ITQ of the
+paper and centred signs give at most as many bits as there are features, and are left
+out beyond.
 
 A file holds either `base` and `query`, or `X`, `db_idx` and `query_idx`. For cosine
 distances rows are scaled to length 1 before they are hashed. Times are processor time

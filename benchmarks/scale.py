@@ -128,8 +128,8 @@ def main():
     lines.append(
         "Memory for a search beside the codes: about 16 kB for each of up to 1,024 "
         "queries that visit the gallery together. Tables of multi-index hashing take "
-        "several times the memory of the codes (see search.md) and a small part of the "
-        "time, where neighbours are near. A gallery that is cut into files of "
+        "several times the memory of the codes (see exact_search.md) and a small part "
+        "of the time, where neighbours are near. A gallery that is cut into files of "
         "`PackedCodes.save` is searched by `search_shards`, through joblib's backend: "
         "each worker maps its file, and of S machines each takes an S-th part of the "
         "time. `merge_neighbors` merges what was found elsewhere. The answers are bit "

@@ -11,10 +11,10 @@ look at it.
 # %%
 # Two half moons
 # --------------
-# Six bits for 600 points, by eight methods. All but the last learn without labels. ITQ
-# gives no more bits than the data have directions, and here these are two. Spherical
-# hashing wants any two balls to share a quarter of the points; a plane has not room
-# enough for six of them, so more deviation is allowed than by default.
+# Six bits for 600 points, by eight methods. All but the last learn without labels. The
+# ITQ of the paper has a bit for each direction of the data, at most, and here these are
+# two. Spherical hashing wants any two balls to share a quarter of the points; a plane
+# has not room enough for six of them, so more deviation is allowed than by default.
 
 from sklearn.datasets import make_moons
 

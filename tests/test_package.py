@@ -9,15 +9,27 @@ from pathlib import Path
 import pytest
 
 import sklhash
+import sklhash.displays
 import sklhash.metrics
+import sklhash.model_selection
 
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("module", ["sklhash", "sklhash.metrics", "sklhash.testing"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "sklhash",
+        "sklhash.cli",
+        "sklhash.displays",
+        "sklhash.metrics",
+        "sklhash.model_selection",
+        "sklhash.testing",
+    ],
+)
 def test_import_loads_nothing_heavy(module):
-    """Importing the library loads neither torch, skorch, numba nor matplotlib."""
-    heavy = {"torch", "skorch", "numba", "matplotlib"}
+    """Importing loads neither networks, compilers, plots nor more than scikit-learn."""
+    heavy = {"torch", "skorch", "numba", "matplotlib", "polars"}
     heavy |= {f"sklearn.{name}" for name in ("cluster", "decomposition", "metrics")}
     program = f"import sys, {module}; print(*sys.modules)"
     run = subprocess.run(
@@ -28,7 +40,11 @@ def test_import_loads_nothing_heavy(module):
     assert not heavy & loaded
 
 
-@pytest.mark.parametrize("module", [sklhash, sklhash.metrics], ids=str)
+@pytest.mark.parametrize(
+    "module",
+    [sklhash, sklhash.displays, sklhash.metrics, sklhash.model_selection],
+    ids=lambda module: module.__name__,
+)
 def test_public_names_exist_and_are_documented(module):
     """Every public name exists and has a docstring."""
     for name in module.__all__:
