@@ -14,6 +14,7 @@ from sklearn.metrics import average_precision_score, ndcg_score
 from sklhash import PackedCodes
 from sklhash.hamming import possible_distances
 from sklhash.metrics import (
+    _closed_forms,
     _sources,
     average_cumulative_gain,
     mean_average_precision,
@@ -787,3 +788,25 @@ def test_precision_far_down_a_long_ranking(n_before, n, r):
         expected += Fraction(r, n) * so_far / (n_before + i) / r
     score = scores_from_histograms(histogram, metrics="map")["map"]
     assert score == pytest.approx(float(expected), rel=1e-9)
+
+
+@pytest.mark.parametrize("normalize", ["min", "relevant", "retrieved"])
+@pytest.mark.parametrize("ties", ["expected", "optimistic", "index"])
+def test_groups_that_add_nothing_may_be_dropped(ties, normalize, rng, monkeypatch):
+    """Average precision needs only the groups that hold relevant items."""
+    distances = rng.randint(40, size=(30, 300))
+    distances[:20] = rng.permutation(6000).reshape(20, 300)  # no ties
+    relevance = rng.randint(1, 4, size=(30, 300)) * (rng.rand(30, 300) < 0.1)
+    relevance[3] = 0
+    metrics = ("map", "map@1", "map@7", "map@250", "wap", "wap@50")
+    settings = {"ties": ties, "normalize": normalize, "per_query": True}
+    scores = []
+    for many in (0, 10**6):
+        monkeypatch.setattr(_closed_forms, "MANY_GROUPS", many)
+        scores.append(
+            retrieval_scores(
+                relevance=relevance, distances=distances, metrics=metrics, **settings
+            )
+        )
+    for name in metrics:
+        np.testing.assert_allclose(scores[0][name], scores[1][name], rtol=1e-12)

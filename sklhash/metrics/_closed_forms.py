@@ -21,6 +21,9 @@ from ._tie_groups import TieGroups, before, gain
 
 Floats = NDArray[np.float64]
 
+#: Groups from which on it pays to look for those that add nothing.
+MANY_GROUPS = 1024
+
 
 class RankSums(NamedTuple):
     """Sums over the first ranks, 0 to n_gallery: of 1/rank and of nDCG's discount."""
@@ -139,9 +142,8 @@ def expected_average_precision(
     ndarray of shape (n_queries,)
         0 for queries without a relevant item.
     """
-    groups = groups.leading(k)
+    groups, s = _of_use(groups.leading(k), values)
     n, r, N = groups.items, groups.relevant, groups.nearer
-    s = values[:, : n.shape[1]]
     S = before(s)
     m = np.clip(k - N, 0, n)
     mass = _harmonic_mass(sums.harmonic, N, m)
@@ -152,6 +154,33 @@ def expected_average_precision(
     if normalize == "min":
         norm = np.minimum(norm, k)
     return terms.sum(axis=1) / np.maximum(norm, 1)
+
+
+def _of_use(groups: TieGroups, values: NDArray[np.int64]) -> tuple[TieGroups, Any]:
+    """Drop the groups that add nothing, where most do not: in rankings of floats.
+
+    What is left moves to the front of each row; empty groups fill the rest.
+    """
+    values = values[:, : groups.items.shape[1]]
+    if values.shape[1] < MANY_GROUPS:
+        return groups, values
+    query, group = np.nonzero(groups.relevant)
+    n_left = np.bincount(query, minlength=len(values))
+    width = int(n_left.max(initial=0))
+    if 2 * width > values.shape[1]:
+        return groups, values
+    place = np.arange(len(query)) - (np.cumsum(n_left) - n_left)[query]
+
+    def to_front(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        moved = np.zeros((len(counts), width), np.int64)
+        moved[query, place] = counts[query, group]
+        return moved
+
+    items, relevant, nearer = map(
+        to_front, (groups.items, groups.relevant, groups.nearer)
+    )
+    left = groups._replace(items=items, relevant=relevant, nearer=nearer)
+    return left, to_front(values)
 
 
 def _sum_over_places(
