@@ -927,3 +927,28 @@ def test_nothing_heavy_is_imported():
     heavy = {"torch", "numba", "matplotlib"}  # scikit-learn itself loads the others
     heavy |= {"sklearn.metrics", "sklearn.model_selection"}
     assert not heavy & set(run.stdout.split())
+
+
+def test_references_are_ranked_once_on_equal_splits(digits):
+    """Seeds on one split share the floats' ranking, and each has its record."""
+    X, y = digits[0][:300], digits[1][:300]
+    one, other = np.split(np.arange(300), [240]), np.split(np.arange(300), [200])
+    calls = []
+    comparison = compare_hashers(
+        RandomHyperplaneHashing(),
+        X,
+        y,
+        n_bits=8,
+        splits=[one, other, one],
+        progress=lambda n_done, n_runs, record: calls.append((n_done, n_runs, record)),
+    )
+    assert [call[:2] for call in calls] == [(i + 1, 7) for i in range(7)]
+    cosine = [row for row in comparison.records if row["hasher"] == "cosine"]
+    assert [row["split"] for row in cosine] == [0, 1, 2]
+    assert cosine[0]["map"] == cosine[2]["map"] != cosine[1]["map"]
+    assert comparison.complete
+    assert len(comparison.records) == 9
+    alone = compare_hashers(
+        RandomHyperplaneHashing(), X, y, n_bits=8, splits=[other], references="cosine"
+    )
+    assert alone.records[1]["map"] == cosine[1]["map"]

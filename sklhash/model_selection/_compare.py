@@ -32,7 +32,7 @@ from ._rankings import (
 from ._row_numbers import count_rows
 from ._runs import Task, n_features
 from ._schedule import Plan, do_all
-from ._split import RetrievalSplit
+from ._split import RetrievalSplit, first_alike
 
 
 @validate_params(
@@ -163,9 +163,11 @@ def compare_hashers(
     parts = check_splits(splits, X, y, random_state)
     without = count_without_relevant(parts, y, neighbors)
 
+    alike = first_alike(parts)
+    relevant = {i: _find(neighbors, X, parts[i]) for i in sorted(set(alike))}
     tasks = [
-        Task(X, y, split, _find(neighbors, X, split), rules, code_distance)
-        for split in parts
+        Task(X, y, split, relevant[i], rules, code_distance)
+        for split, i in zip(parts, alike, strict=True)
     ]
     plan = Plan(tasks, random_state, named, lengths, floats, error_score)
     records, scores, complete = do_all(plan, n_jobs, progress)

@@ -14,6 +14,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from ._comparison import Run, RunScores
 from ._progress import reporting
 from ._runs import Task, prepare, run_hasher, run_reference
+from ._split import first_alike
 from ._summary import Record
 
 
@@ -52,6 +53,37 @@ class Plan(NamedTuple):
                     yield name, n_bits, i
             for name in self.references:
                 yield name, None, i
+
+    def distinct_runs(self) -> list[Run]:
+        """List the runs whose results cannot be taken from another one.
+
+        References learn nothing: on equal splits they rank alike.
+
+        Returns
+        -------
+        list of tuple (name, n_bits, split)
+        """
+        alike = first_alike([task.split for task in self.tasks])
+        return [
+            run for run in self.runs() if run[1] is not None or alike[run[2]] == run[2]
+        ]
+
+    def served_by(self, run: Run) -> list[Run]:
+        """List the runs that have the results of a distinct one.
+
+        Parameters
+        ----------
+        run : tuple (name, n_bits, split)
+
+        Returns
+        -------
+        list of tuple (name, n_bits, split)
+        """
+        name, n_bits, first = run
+        if n_bits is not None:
+            return [run]
+        alike = first_alike([task.split for task in self.tasks])
+        return [(name, None, i) for i, j in enumerate(alike) if j == first]
 
     def arguments(self, run: Run) -> tuple[Any, ...]:
         """Give what `do_run` needs for one run, and no more: it goes to a process.
@@ -139,31 +171,34 @@ def do_all(
     ValueError
         If all fits failed.
     """
-    runs = list(plan.runs())
+    runs = plan.distinct_runs()
     jobs = (delayed(do_run)(*plan.arguments(run)) for run in runs)
     parallel = Parallel(n_jobs, return_as="generator_unordered")
     records: dict[Run, Record] = {}
     scores: dict[Run, RunScores] = {}
+    n_done = 0
     try:
         with reporting(progress, len(runs)) as report, closing(parallel(jobs)) as done:
             for run, record, found in done:
-                records[run] = record
-                if found is not None:
-                    scores[run] = found
-                report(len(records), len(runs), record)
+                for served in plan.served_by(run):
+                    records[served] = {**record, "split": served[2]}
+                    if found is not None:
+                        scores[served] = found
+                n_done += 1
+                report(n_done, len(runs), record)
     except KeyboardInterrupt:
         if not records:
             raise
-    ordered = [records[run] for run in runs if run in records]
-    _warn_of_gaps(ordered, len(runs))
-    return ordered, scores, len(records) == len(runs)
+    ordered = [records[run] for run in plan.runs() if run in records]
+    _warn_of_gaps(ordered, n_done, len(runs))
+    return ordered, scores, n_done == len(runs)
 
 
-def _warn_of_gaps(records: list[Record], n_runs: int) -> None:
+def _warn_of_gaps(records: list[Record], n_done: int, n_runs: int) -> None:
     """Say what failed and what was not reached."""
     fits = [record for record in records if record["n_bits"] is not None]
     failed = [record for record in fits if record["error"] is not None]
-    if failed and len(failed) == len(fits) and len(records) == n_runs:
+    if failed and len(failed) == len(fits) and n_done == n_runs:
         raise ValueError(
             f"all {len(failed)} fits failed; the first one: {failed[0]['error']}"
         )
@@ -176,9 +211,9 @@ def _warn_of_gaps(records: list[Record], n_runs: int) -> None:
             FitFailedWarning,
             stacklevel=5,
         )
-    if len(records) < n_runs:
+    if n_done < n_runs:
         warnings.warn(
-            f"stopped after {len(records)} of {n_runs} runs: the means are those of "
+            f"stopped after {n_done} of {n_runs} runs: the means are those of "
             "the runs that were finished",
             RuntimeWarning,
             stacklevel=5,

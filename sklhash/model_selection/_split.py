@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -48,6 +48,27 @@ class RetrievalSplit(NamedTuple):
     train: Rows
     gallery: Rows
     query: Rows
+
+
+def first_alike(splits: Sequence[RetrievalSplit]) -> list[int]:
+    """Find, for each split, the first one of the same gallery and queries.
+
+    Parameters
+    ----------
+    splits : sequence of RetrievalSplit
+
+    Returns
+    -------
+    places : list of int
+    """
+
+    def same(i: int, j: int) -> bool:
+        return all(
+            np.array_equal(getattr(splits[i], part), getattr(splits[j], part))
+            for part in ("query", "gallery")
+        )
+
+    return [next(j for j in range(i + 1) if same(i, j)) for i in range(len(splits))]
 
 
 def retrieval_split(
