@@ -1,4 +1,4 @@
-"""Every method's retrieval figures at several code lengths, as a table.
+"""Shallow methods' retrieval figures at several code lengths, as a table.
 
     python benchmarks/cifar10.py --data cifar10_deep.npz --output docs/cifar10.md
 
@@ -7,7 +7,7 @@ The file holds features `X`, classes `y`, row numbers `query1000_idx` (the queri
 the whole gallery, the others from the 5,000 labelled rows. A gallery row is relevant to
 a query of its class. Scores are tie-aware (the mean over all orders of equally distant
 rows): mAP over the whole ranking, and mAP@5000 divided by the relevant rows found, as
-most hashing papers do. Times are of one process; they depend on the machine.
+most published code on hashing does. Times are of one process; they depend on the machine.
 
 Without a file the script does the same with scikit-learn's digits, in seconds.
 """
@@ -189,7 +189,7 @@ if ("ITQ", n_bits[-1]) in results:
 if arguments.output:
     command = f"python benchmarks/cifar10.py --data {arguments.data.name} --output ..."
     header = [
-        "# Every method on CIFAR-10, deep features",
+        "# Shallow methods on CIFAR-10, deep features",
         "",
         f"Made by `{command}` with sklhash {sklhash.__version__}, NumPy "
         f"{np.__version__}, Python {platform.python_version()}.",

@@ -83,7 +83,7 @@ balance.set_ylabel("bit balance (1 is even)", color="tab:orange")
 from sklhash import ITQ
 from sklhash.metrics import ndcg
 
-itq = ITQ(n_bits=12, projection="cca", random_state=0).fit(X_gallery, Y_gallery)
+itq = ITQ(n_bits=32, projection="cca", random_state=0).fit(X_gallery, Y_gallery)
 scores = {
     type(method).__name__: ndcg(
         method.encode(X_query), method.encode(X_gallery), Y_query, Y_gallery, k=100

@@ -190,9 +190,9 @@ fig.savefig("quickstart.png", dpi=110)
 # What this shows
 # ---------------
 # Without labels, ITQ ranks as well in 64 bits as the pixels do in 2048, and better than
-# all methods that divide the rows by hyperplanes or balls. Anchor graph hashing and the
-# network of UHGA rank better than the pixels: they follow the shape of the data, which
-# on the digits is that of the classes. With labels, 16 bits rank far better than all
+# all other methods but two. Anchor graph hashing and the network of UHGA rank better
+# than the pixels: they follow the shape of the data, which on the digits is that of the
+# classes. With labels, 16 bits rank far better than all
 # pixels. Plain PCA gets worse with more bits, as late components are mostly noise.
 
 mean = {key: cell.mean() for key, cell in scores.items()}

@@ -104,7 +104,7 @@ plt.show()
 # What this shows
 # ---------------
 # The second look helps most: 100 candidates of 20,000 rows turn a quarter of the
-# neighbours, at 64 bits, into more than three quarters. Asymmetric distances choose
+# neighbours, at 64 bits, into four fifths. Asymmetric distances choose
 # better candidates at every length, at the price of a slower search. Measured times,
 # and other data, on which ITQ does not always win, are on the documentation's page
 # about re-ranking.

@@ -253,7 +253,7 @@ class UHGAHasher(FeatureSimilarityHasher):
 
     Notes
     -----
-    The formulas of the UHGA paper were not at hand, and its authors published no code.
+    The formulas of the UHGA paper were not at hand, and no code of its authors was found.
     From the paper's algorithm: cosines of features, a similarity matrix, attention
     weights, derivatives changed by them, an update, the loss after it. From the code of
     GAH, which UHGA follows step by step: the logistic loss of pairs, the attention

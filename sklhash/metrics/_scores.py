@@ -106,8 +106,8 @@ def retrieval_scores(
         form; the most relevant first; the most relevant last; gallery order.
     normalize : {'min', 'relevant', 'retrieved'}, default='min'
         Denominator of AP@k and WAP@k: min(k, relevant items in the gallery); relevant
-        items in the gallery; relevant items among the first k, which most hashing
-        papers print and which is larger. Without a cut-off they agree.
+        items in the gallery; relevant items among the first k, as in most
+        published code on hashing, which is larger. Without a cut-off they agree.
     no_relevant : {'omit', 'zero'}, default='omit'
         Queries without a relevant item: left out of the means, or counted as 0.
     exclude_self : bool, default=False
