@@ -22,6 +22,7 @@ from sklearn.utils._param_validation import (
     Interval,
     InvalidParameterError,
     StrOptions,
+    validate_parameter_constraints,
     validate_params,
 )
 from sklearn.utils.metadata_routing import _raise_for_params as raise_for_params
@@ -41,6 +42,7 @@ __all__ = [
     "move_to",
     "raise_for_params",
     "safe_indexing",
+    "validate_parameter_constraints",
     "validate_params",
 ]
 

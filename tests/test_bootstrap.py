@@ -89,6 +89,18 @@ def test_equal_scores_in_groups():
     assert interval.low == interval.high == pytest.approx(0.2)
 
 
+@pytest.mark.parametrize("scale", [1e-12, 1, 1e12])
+def test_rounding(scale, rng):
+    """What is rounding depends on the scores; a point is the difference itself."""
+    same = paired_bootstrap([0.1 * scale] * 3, [0.0] * 3, random_state=0)
+    assert same.low == same.difference == same.high
+    hard = rng.uniform(size=50) * scale
+    almost = paired_bootstrap(hard + 0.1 * scale, hard, random_state=0)
+    assert almost.low == almost.difference == almost.high
+    other = paired_bootstrap(hard, np.zeros(50), random_state=0)
+    assert other.low < other.difference < other.high
+
+
 def symmetric(rng, n):
     """Scores of two methods that both depend on how hard a query is."""
     hard = rng.uniform(0.2, 0.8, size=n)
@@ -168,12 +180,14 @@ def test_printed():
     [
         ({"second": [1, 2]}, "of the same queries, in one order; got 3 and 2"),
         ({"second": [1, 2, np.inf]}, "second contains infinity"),
-        ({"first": [[1, 2], [3, 4]]}, "1d array"),
+        ({"first": [[1, 2], [3, 4]]}, "first must be a 1d array.*shape \\(2, 2\\)"),
+        ({"groups": [[1, 2], [3, 4]]}, "groups must be a 1d array"),
+        ({"groups": np.array([1, "a", 2], object)}, "labels of one type"),
         ({"groups": [1, 2]}, "a query for each score; got 2 for 3"),
         ({"groups": [1, 1, 1]}, "2 queries or more .* got 1 of 3 scores"),
         ({"first": [1, np.nan, np.nan]}, "2 queries or more .* got 1 of 3"),
         ({"confidence_level": 1.0}, "confidence_level"),
-        ({"n_resamples": 0}, "n_resamples"),
+        ({"n_resamples": 98}, "n_resamples"),
         ({"method": "bca"}, "method"),
     ],
 )

@@ -1,5 +1,6 @@
 """Comparisons of hashers: the figures of plain loops, and what is made of them."""
 
+import dataclasses
 import pickle
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from scipy.sparse import coo_array
 from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import make_multilabel_classification
 from sklearn.exceptions import FitFailedWarning
+from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import pairwise_distances
 from sklearn.model_selection import GridSearchCV, KFold, train_test_split
 from sklearn.pipeline import make_pipeline
@@ -23,6 +25,7 @@ from sklearn.preprocessing import StandardScaler
 from sklhash import (
     ITQ,
     HammingRetriever,
+    PackedCodes,
     PCAHashing,
     RandomHyperplaneHashing,
     SphericalHashing,
@@ -33,8 +36,11 @@ from sklhash.model_selection import (
     RetrievalSplit,
     compare_hashers,
     fewest_bits,
+    paired_bootstrap,
     retrieval_split,
 )
+from sklhash.model_selection._sizes import bytes_of_a_row
+from sklhash.model_selection._warm_up import WARM_UP_ROWS
 
 TIMES = ("fit_time", "encode_time")
 
@@ -469,9 +475,10 @@ class Faulty(BaseEstimator):
         self.n_bits = n_bits
 
     def fit(self, X, y=None):
-        type(self).fits += 1
-        if type(self).fits == self.turn:
-            raise self.error("in a fit")
+        if len(X) > WARM_UP_ROWS:  # such a small fit is no run
+            type(self).fits += 1
+            if type(self).fits == self.turn:
+                raise self.error("in a fit")
         self.fitted_ = True
         return self
 
@@ -851,7 +858,14 @@ def test_fewest_bits_errors():
     with pytest.raises(ValueError, match="some candidates have no itq__n_bits"):
         fewest_bits(cv_results(gaps, [[1, 2]] * 2))
     with pytest.raises(ValueError, match="every fit failed"):
-        fewest_bits(cv_results([1, 2], [[np.nan, np.nan]]))
+        fewest_bits(cv_results([1, 2], [[np.nan, np.nan]] * 2))
+
+
+class CodesOnly(Faulty):
+    """Gives codes, but no projections."""
+
+    def encode(self, X):
+        return PackedCodes.from_codes(self.transform(X))
 
 
 @pytest.mark.parametrize(
@@ -888,6 +902,18 @@ def test_fewest_bits_errors():
         ({"y": [0, 1]}, "y must have one row a row of X; got 2 and 60"),
         ({"y": np.linspace(0, 1, 60)}, "class labels"),
         ({"X": np.full((60, 3), np.nan)}, "no distances as floats.*NaN"),
+        ({"X": np.full((60, 3), 1e200)}, "no distances.*overflow: scale them down"),
+        ({"hashers": {"A\nB": ITQ()}}, r"must be one line; got 'A\\nB'"),
+        ({"hashers": FrozenEstimator(ITQ())}, "'FrozenEstimator' is frozen"),
+        (
+            {"hashers": make_pipeline(ITQ(), "passthrough")},
+            r"'ITQ \+ passthrough' has no parameter",
+        ),
+        ({"hashers": CodesOnly(), "code_distance": "asymmetric"}, "which 'CodesOnly'"),
+        ({"metrics": ""}, "metrics is empty"),
+        ({"splits": ([0, 1], [2])}, r"single split in a list: splits=\[\(gallery"),
+        ({"splits": [0, 1, 2]}, "single split in a list"),
+        ({"random_state": 2**32 - 1}, "random_state=4294967295 is too large"),
     ],
 )
 def test_errors(arguments, message):
@@ -901,11 +927,16 @@ def test_errors(arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"hashers": ITQ}, "such as ITQ()"),
+        ({"hashers": ITQ}, r"not classes, such as ITQ\(\): give ITQ\(\)"),
         ({"hashers": ["ITQ"]}, "must be estimators"),
         ({"hashers": {1: ITQ()}}, "names of hashers must be strings; got 1"),
         ({"n_bits": 8.5}, "n_bits must be an integer; got 8.5"),
-        ({"splits": "3"}, "row numbers|an integer"),
+        ({"n_bits": "16"}, "n_bits must be an integer; got '16'"),
+        ({"metrics": 5}, "metrics must be names of metrics, or None; got 5"),
+        ({"X": None}, "X must have rows.*got None"),
+        ({"splits": "3"}, "a number of splits, or row numbers.*got '3'"),
+        ({"splits": None}, "a number of splits"),
+        ({"splits": KFold(3)}, r"cv.split\(X, y\) gives them; got KFold"),
         ({"random_state": np.random.RandomState(0)}, "an integer >= 0"),
         ({"random_state": -1}, "an integer >= 0"),
         ({"progress": "bar"}, r"a function progress\(n_done, n_runs, record\)"),
@@ -952,3 +983,196 @@ def test_references_are_ranked_once_on_equal_splits(digits):
         RandomHyperplaneHashing(), X, y, n_bits=8, splits=[other], references="cosine"
     )
     assert alone.records[1]["map"] == cosine[1]["map"]
+
+
+def test_bytes_of_a_row():
+    """Rows are as large as what holds them, whatever that is."""
+    import pandas as pd
+    import polars as pl
+
+    X = np.arange(12.0).reshape(4, 3)
+    columns = {
+        "a": X[:, 0],
+        "b": X[:, 1].astype(np.float32),
+        "c": X[:, 2].astype(np.int8),
+    }
+    sizes = [
+        (X, 24),
+        (X.astype(np.float32), 12),
+        (X.tolist(), 24),
+        (pd.DataFrame(X.astype(np.float32)), 12),
+        (pd.DataFrame(columns), 13),
+        (pl.DataFrame(columns), 13),
+        (PackedCodes.from_codes(X > 5), 1),
+        (coo_array(np.eye(4, dtype=np.float32)), 8),  # a value and its place a row
+    ]
+    for rows, expected in sizes:
+        assert bytes_of_a_row(rows) == expected
+
+
+def test_sizes_of_long_frames(comparison):
+    """A fraction of a byte survives, though it comes after hundreds of whole ones."""
+    record = comparison.records[0]
+    sparse = {**record, "n_bits": None, "bytes_per_item": 12.5}
+    long = dataclasses.replace(comparison, records=[record] * 150 + [sparse])
+    assert type(record["bytes_per_item"]) is float
+    for made in (long.to_polars("runs"), long.to_pandas("runs")):
+        assert list(made["bytes_per_item"])[-2:] == [2.0, 12.5]
+
+
+class Unable(Faulty):
+    """Cannot give more bits than rows of 20 pixels have left: 44."""
+
+    def transform(self, X):
+        codes = super().transform(X)
+        if codes.shape[1] < self.n_bits:
+            raise ValueError("too few pixels")
+        return codes
+
+
+def test_failed_encoding(small):
+    """A hasher that fits but cannot encode is a gap, or raises and is named."""
+    compare = partial(compare_hashers, Unable(), *small, n_bits=[8, 45], splits=2)
+    with pytest.warns(FitFailedWarning, match="2 of 4 .*Unable with 45 bits: too few"):
+        result = compare()
+    assert [row["n_runs"] for row in result.summary()][:2] == [2, 0]
+    assert result.records[1]["error"] == "too few pixels"
+    assert np.isnan(result.records[1]["fit_time"])
+    with pytest.raises(ValueError, match="too few pixels") as caught:
+        compare(error_score="raise")
+    assert caught.value.__notes__ == ["in the run of Unable with 45 bits, split 0"]
+
+
+def test_stopped_on_equal_splits(small):
+    """The warning and the footnote count the same runs."""
+    one, other = np.split(np.arange(400), [320]), np.split(np.arange(400), [300])
+    Faulty.fits = 0
+    with pytest.warns(RuntimeWarning, match="stopped after 5 of 9 runs"):
+        result = compare_hashers(
+            Faulty(KeyboardInterrupt, 2), *small, n_bits=8, splits=[one, other, one]
+        )
+    assert "Stopped after 5 of 9 runs." in str(result)
+
+
+def test_single_runs(comparison):
+    """After Ctrl-C a single run has no spread, and is not the best of whole columns."""
+    records = [
+        {**record, "map": 0.999} if record["hasher"] == "ITQ" else record
+        for record in comparison.records
+        if record["hasher"] != "ITQ" or record["split"] == 0
+    ]
+    stopped = dataclasses.replace(comparison, records=records, complete=False)
+    assert stopped.table("map").splitlines()[1].split() == ["ITQ", "0.999*", "0.999*"]
+    html = stopped._repr_html_()
+    assert "0.999*" in html
+    assert "<b>0.999" not in html
+    assert html.count("<b>") == len(stopped.metrics) * 2
+    assert fewest_bits(stopped, "ITQ") == 16  # no error, equal means
+
+
+def test_fewest_bits_of_whole_columns(comparison):
+    """A code length with fewer runs than the others is not chosen."""
+    records = [
+        {**record, "map": 0.999}
+        for record in comparison.records
+        if record["hasher"] == "ITQ" and (record["n_bits"], record["split"]) != (16, 1)
+    ]
+    stopped = dataclasses.replace(comparison, records=records, complete=False)
+    assert fewest_bits(stopped, "ITQ") == 64
+
+
+def test_fewest_bits_of_a_halving_search():
+    """The last iteration, of the most rows, alone is chosen from."""
+    splits = [[0.9, 0.9, 0.5, 0.6, 0.7]] * 2
+    results = cv_results([8, 16, 8, 16, 32], splits, iter=[0, 0, 1, 1, 1])
+    assert fewest_bits(results) == 4
+    assert fewest_bits({**results, "iter": [0, 0, 0, 1, 1]}) == 4
+    assert fewest_bits({**results, "iter": [1, 1, 0, 0, 0]}) == 0
+
+
+def test_fewest_bits_of_what_has_no_error(comparison):
+    """One split, or another metric's splits, give no standard error."""
+    both = cv_results([8, 16], [[0.5, 0.6]], "map")
+    others = cv_results([8, 16], [[0.5, 0.6]] * 3, "self_test_map")
+    for results in (both, {**others, **both}):
+        with pytest.raises(ValueError, match=r"2 splits or more; got 1.*cv=2"):
+            fewest_bits(results, metric="map")
+    without = {"param_n_bits": np.array([8, 16]), "mean_test_score": [0.5, 0.6]}
+    with pytest.raises(ValueError, match="2 splits or more; got 0"):
+        fewest_bits(without)
+    with pytest.raises(ValueError, match="hold no mean_test_"):
+        fewest_bits({"param_n_bits": np.array([8, 16])})
+    with pytest.raises(TypeError, match=r"search.cv_results_.*got GridSearchCV"):
+        fewest_bits(GridSearchCV(ITQ(), {}))
+    with pytest.raises(ValueError, match="param is for the results of a search"):
+        fewest_bits(comparison, "ITQ", param="n_bits")
+    with pytest.raises(ValueError, match="hasher is for the results of a comparison"):
+        fewest_bits(both, "ITQ")
+
+
+def test_kinds_of_labels(small):
+    """An index of a frame holds labels; a sparse column is an indicator matrix."""
+    import pandas as pd
+
+    X, y = small
+    compare = partial(compare_hashers, ITQ(), X, n_bits=8, splits=1, metrics="map")
+    result = compare(pd.Index(y))
+    assert without_times(result) == without_times(compare(y))
+    column = compare(coo_array((y[:, None] < 5).astype(int)))
+    assert column.data["relevance"] == "a label in common"
+
+
+def test_intervals_of_many_queries(comparison, monkeypatch):
+    """Beyond some number of queries intervals are by percentiles, which is quick."""
+    monkeypatch.setattr("sklhash.model_selection._comparison.MAX_BCA", 20)
+    interval = comparison.interval("ITQ", "<LSH & co>", n_bits=16)
+    expected = paired_bootstrap(
+        comparison.query_scores("ITQ", 16),
+        comparison.query_scores("<LSH & co>", 16),
+        groups=np.concatenate(comparison.query_rows),
+        method="percentile",
+        random_state=0,
+    )
+    assert interval == expected
+    for method in (("ITQ", 8, 1), 5):
+        with pytest.raises(TypeError, match=r"by its name, or as \(name, n_bits\)"):
+            comparison.interval(method, "cosine")
+
+
+class Lazy(Faulty):
+    """Is slow the first time it is used; remembers what it was given."""
+
+    seen = []
+
+    def __init__(self, callbacks=None, random_state=None, max_epochs=9, n_bits=8):
+        super().__init__(n_bits=n_bits)
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.max_epochs = max_epochs
+
+    def fit(self, X, y=None):
+        time.sleep(0 if self.seen else 0.3)
+        self.seen.append((len(X), self.max_epochs, self.callbacks, self.random_state))
+        if len(X) <= WARM_UP_ROWS:
+            np.random.uniform()
+            raise RuntimeError("of no matter")
+        return super().fit(X, y)
+
+
+def test_warm_up(small):
+    """What only a first fit takes is not in the times; no run notices."""
+    Lazy.seen = []
+    before = np.random.get_state()[1:3]
+    result = compare_hashers(Lazy(["a"]), *small, n_bits=[8, 12], splits=2)
+    for part, same in zip(np.random.get_state()[1:3], before, strict=True):
+        assert_array_equal(part, same)
+    (warm, *runs) = Lazy.seen
+    assert warm == (80, 1, None, 0)
+    assert runs == [(320, 9, ["a"], seed) for seed in (0, 0, 1, 1)]
+    assert max(record["fit_time"] for record in result.records[:2]) < 0.2
+
+
+def test_parameters_of_hashers_are_checked(digits):
+    """A hasher with a parameter out of range fails, as it does by itself."""
+    with pytest.raises(ValueError, match=r"'max_iter' parameter of ITQ must be"):
+        compare_hashers(ITQ(max_iter=0), *digits, n_bits=8, error_score="raise")

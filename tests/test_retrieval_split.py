@@ -229,6 +229,35 @@ CLASSES = [0] * 6 + [1] * 4
             "left, 4",
         ),
         (
+            {"per_class": True, "y": CLASSES, "n_queries": 4},
+            "n_queries=4 for each class or label takes every row of class 1: lower",
+        ),
+        (
+            {
+                "per_class": True,
+                "y": np.eye(2)[CLASSES],
+                "X": rows(10),
+                "n_queries": 4,
+                "query_pool": np.arange(10)[::-1],
+                "n_train": 3,
+            },
+            "n_train=3 .* than label 1 has left, 0",
+        ),
+        (
+            {
+                "per_class": True,
+                "y": np.eye(2)[[0, 0, 1, 1]],
+                "X": rows(4),
+                "n_queries": 2,
+            },
+            "n_queries=2 .* takes every row of the data",
+        ),
+        (
+            {"protocol": "cifar10-10k", "y": CLASSES},
+            "give n_queries=2000, n_train=5000\\.",
+        ),
+        ({"protocol": ["nus21"]}, "protocol must be one of"),
+        (
             {"per_class": True, "y": CLASSES, "n_queries": 2, "n_train": 3},
             "n_train=3 .* than class 1 has left, 2",
         ),

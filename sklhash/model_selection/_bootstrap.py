@@ -7,13 +7,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import check_array
 
 from sklhash._sklearn import Integer, Interval, StrOptions, validate_params
 
 from ._row_numbers import own_generator
 
 Scores = NDArray[np.float64]
+
+#: Queries up to which BCa, whose time grows with their square, takes a few seconds.
+MAX_BCA = 5000
 
 #: Resampled values held at once, 32 MB.
 BLOCK_CELLS = 2**22
@@ -58,7 +61,7 @@ class BootstrapInterval(NamedTuple):
 @validate_params(
     {
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
-        "n_resamples": [Integer(1, None)],
+        "n_resamples": [Integer(99, None)],
         "method": [StrOptions({"BCa", "percentile", "basic"})],
         "random_state": ["random_state"],
     },
@@ -91,9 +94,11 @@ def paired_bootstrap(
         splits or seeds. Queries are then resampled with all their scores.
     confidence_level : float, default=0.95
     n_resamples : int, default=9999
+        99 or more.
     method : {'BCa', 'percentile', 'basic'}, default='BCa'
         As in :func:`scipy.stats.bootstrap`: bias-corrected and accelerated is the most
-        accurate one where differences are skewed.
+        accurate one where differences are skewed. Its time grows with the square of the
+        number of queries: of many thousands take 'percentile'.
     random_state : int, RandomState instance or None, default=None
 
     Returns
@@ -134,7 +139,7 @@ def paired_bootstrap(
     >>> interval.low > 0  # 32 bits rank better, for queries like these
     True
     """
-    differences = _differences(first, second)
+    differences, rounding = _differences(first, second)
     counted = ~np.isnan(differences)
     sums, counts = differences[counted], np.ones(counted.sum())
     if groups is not None:
@@ -144,25 +149,28 @@ def paired_bootstrap(
             "2 queries or more with scores of both methods are needed; got "
             f"{len(sums)} of {len(differences)} scores"
         )
-    difference = sums.sum() / counts.sum()
-    low, high, error = _interval(
-        sums, counts, confidence_level, n_resamples, method, random_state
-    )
-    return BootstrapInterval(
-        float(difference), low, high, confidence_level, len(sums), error
-    )
+    difference = float(_ratio(sums, counts))
+    low, high, error = difference, difference, 0.0
+    # Where no resample differs but by rounding, BCa would divide by zero.
+    if np.ptp(sums / counts) > rounding:
+        low, high, error = _interval(
+            sums, counts, confidence_level, n_resamples, method, random_state
+        )
+    return BootstrapInterval(difference, low, high, confidence_level, len(sums), error)
 
 
-def _differences(first: Any, second: Any) -> Scores:
+def _differences(first: Any, second: Any) -> tuple[Scores, float]:
+    """Differences, and by how much they may be off by rounding."""
     scores = [
-        column_or_1d(
+        _as_column(
             check_array(
                 values,
                 ensure_2d=False,
                 dtype=np.float64,
                 ensure_all_finite="allow-nan",
                 input_name=name,
-            )
+            ),
+            name,
         )
         for name, values in (("first", first), ("second", second))
     ]
@@ -171,25 +179,35 @@ def _differences(first: Any, second: Any) -> Scores:
             "first and second must hold scores of the same queries, in one order; got "
             f"{len(scores[0])} and {len(scores[1])}"
         )
-    difference: Scores = scores[0] - scores[1]
-    return difference
+    largest = np.max(np.abs(scores), initial=0, where=~np.isnan(scores))
+    return scores[0] - scores[1], 1e-13 * float(largest)
+
+
+def _as_column(values: Any, name: str) -> NDArray[Any]:
+    array = np.asarray(values)
+    if array.ndim != 1 and array.shape[1:] != (1,):
+        raise ValueError(
+            f"{name} must be a 1d array, one value a score; got shape {array.shape}"
+        )
+    return array.ravel()
 
 
 def _check_groups(groups: Any, counted: NDArray[np.bool_]) -> NDArray[Any]:
-    labels: NDArray[Any] = column_or_1d(groups)
+    labels = _as_column(groups, "groups")
     if len(labels) != len(counted):
         raise ValueError(
             f"groups must name a query for each score; got {len(labels)} for "
             f"{len(counted)} scores"
         )
-    return labels[counted]
+    try:
+        return np.unique(labels[counted], return_inverse=True)[1]
+    except TypeError as error:
+        raise ValueError("groups must hold labels of one type") from error
 
 
 def _sum_by_group(values: Scores, groups: NDArray[Any]) -> tuple[Scores, Scores]:
-    """Sum and number of the values of each group."""
-    names, group = np.unique(groups, return_inverse=True)
-    sums = np.bincount(group, weights=values, minlength=len(names))
-    counts = np.bincount(group, minlength=len(names))
+    """Sum and number of the values of each group, numbered from 0."""
+    sums, counts = np.bincount(groups, weights=values), np.bincount(groups)
     return sums.astype(np.float64), counts.astype(np.float64)
 
 
@@ -208,10 +226,6 @@ def _interval(
     """Ends of the interval and the standard error."""
     from scipy.stats import bootstrap  # heavy: loaded where it is called
 
-    means = sums / counts
-    # No resample differs but by rounding, and BCa would divide by zero.
-    if np.allclose(means, means[0], rtol=1e-12, atol=1e-15):
-        return float(means[0]), float(means[0]), 0.0
     result = bootstrap(
         (sums, counts),
         _ratio,

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from sklhash._sklearn import StrOptions, validate_parameter_constraints
 from sklhash.hamming import possible_distances
 from sklhash.metrics._measures import parse_metrics
+from sklhash.metrics._scores import DISTANCES, RULES
 from sklhash.metrics.labels import check_labels
 
 from ._rankings import Neighbors
@@ -20,6 +22,25 @@ from ._split import RetrievalSplit, retrieval_split
 
 WITH_LABELS = ("map", "ndcg@100", "precision@100")
 WITHOUT_LABELS = ("recall@10", "recall@100", "map")
+
+
+def check_rules(**rules: Any) -> None:
+    """Refuse rules of scoring that there are not.
+
+    Not by a decorator: it would switch off, or speak for, the hashers' own checks.
+
+    Parameters
+    ----------
+    **rules
+        `ties`, `normalize` and `code_distance`.
+
+    Raises
+    ------
+    ValueError
+        If one is unknown.
+    """
+    known = {**RULES, "code_distance": [StrOptions(set(DISTANCES))]}
+    validate_parameter_constraints(known, rules, caller_name="compare_hashers")
 
 
 def check_n_bits(n_bits: Any, code_distance: str) -> list[int]:
@@ -42,7 +63,8 @@ def check_n_bits(n_bits: Any, code_distance: str) -> list[int]:
     ValueError
         If there are none, one is there twice, is below 1, or is too long.
     """
-    values = list(n_bits) if isinstance(n_bits, Iterable) else [n_bits]
+    several = isinstance(n_bits, Iterable) and not isinstance(n_bits, str)
+    values = list(n_bits) if several else [n_bits]
     lengths = [check_count(value, "n_bits") for value in values]
     if not lengths or len(set(lengths)) < len(lengths):
         raise ValueError(f"n_bits must hold code lengths, each once; got {n_bits}")
@@ -62,7 +84,7 @@ def check_data(X: Any, y: Any) -> tuple[Any, Any]:
     Returns
     -------
     X, y
-        Sparse ones as CSR; lists of labels as an array; others as they are.
+        Sparse ones as CSR; labels as an array, if they are no Series or frame.
 
     Raises
     ------
@@ -80,7 +102,8 @@ def check_data(X: Any, y: Any) -> tuple[Any, Any]:
         )
     if issparse(y):
         return X, y.tocsr()
-    return X, y if hasattr(y, "shape") else np.asarray(y)
+    is_frame = hasattr(y, "iloc") or hasattr(y, "to_arrow")  # pandas, polars
+    return X, y if is_frame else np.asarray(y)
 
 
 def check_metrics(metrics: str | Sequence[str] | None, y: Any) -> list[str]:
@@ -97,12 +120,16 @@ def check_metrics(metrics: str | Sequence[str] | None, y: Any) -> list[str]:
 
     Raises
     ------
+    TypeError
+        If they are no names.
     ValueError
         If there are none or one is unknown.
     """
+    if metrics is not None and not isinstance(metrics, Iterable):
+        raise TypeError(f"metrics must be names of metrics, or None; got {metrics!r}")
     if metrics is None:
         metrics = WITHOUT_LABELS if y is None else WITH_LABELS
-    return list(parse_metrics(metrics))
+    return list(parse_metrics(metrics or ()))
 
 
 def check_seed(random_state: Any) -> None:
@@ -167,19 +194,40 @@ def check_splits(
         If there are none, rows are out of range, or a query is in the gallery or
         learned from.
     """
+    if isinstance(splits, str) or not isinstance(splits, (Iterable, Integral)):
+        raise TypeError(
+            "splits must be a number of splits, or row numbers, as a list of "
+            "retrieval_split(X, y, protocol=...) or cv.split(X, y) gives them; got "
+            f"{splits!r}"
+        )
     if isinstance(splits, Iterable):
         given = [splits] if isinstance(splits, RetrievalSplit) else list(splits)
         if not given:
             raise ValueError("splits is empty: give a number, or row numbers of one")
         n_samples = count_rows(X)
+        _check_last_seed(random_state, len(given))
         return [_check_split(split, i, n_samples) for i, split in enumerate(given)]
     number = check_count(splits, "splits")
+    _check_last_seed(random_state, number)
     seeds = [None if random_state is None else random_state + i for i in range(number)]
     return [retrieval_split(X, y, random_state=seed) for seed in seeds]
 
 
+def _check_last_seed(random_state: int | None, n_splits: int) -> None:
+    if random_state is not None and random_state + n_splits > 2**32:
+        raise ValueError(
+            f"random_state={random_state} is too large: with the number of the split "
+            "added it must be below 2**32"
+        )
+
+
 def _check_split(split: Any, i: int, n_samples: int) -> RetrievalSplit:
-    parts = tuple(split)
+    parts = tuple(split) if isinstance(split, Iterable) else (split,)
+    if any(isinstance(part, Integral) for part in parts):
+        raise ValueError(
+            f"split {i} must be row numbers of its parts; got row numbers alone. Put a "
+            "single split in a list: splits=[(gallery, query)]"
+        )
     if len(parts) not in (2, 3):
         raise ValueError(
             f"split {i} must be row numbers, (train, gallery, query) or (gallery, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,12 +60,18 @@ def fewest_bits(
     error: its standard deviation over splits, as the results show it, divided by the
     root of their number.
 
+    Of a comparison that was stopped, or in which fits failed, the code lengths of the
+    most runs are chosen from. A single run has no standard error: of a comparison of
+    one split the length of the best mean is given, the shortest of equal ones.
+
     Parameters
     ----------
     results : HasherComparison, or dict
         A comparison; or the `cv_results_` of a grid search. As scikit-learn calls a
         function given as `refit` with these, ``GridSearchCV(refit=fewest_bits)`` makes
-        the search keep to the rule.
+        the search keep to the rule. Of halving searches, whose iterations use more and
+        more rows, the last iteration counts; as they do not call a function given as
+        `refit`, call this one with their `cv_results_`.
     hasher : str, default=None
         Name of a hasher of the comparison; may be left out if there is but one.
     param : str, default=None
@@ -84,7 +91,10 @@ def fewest_bits(
     ------
     ValueError
         If there is no such hasher, parameter or metric, it cannot be told which one is
-        meant, or nothing has a score.
+        meant, nothing has a score, or a search has fewer than two splits; or if `param`
+        is given with a comparison, or `hasher` with a search.
+    TypeError
+        If the results are neither a comparison nor a dict.
 
     Examples
     --------
@@ -105,6 +115,15 @@ def fewest_bits(
     8
     >>> refit = partial(fewest_bits, param="hasher__n_bits", metric="map")
     """
+    is_comparison = isinstance(results, HasherComparison)
+    if not is_comparison and not isinstance(results, Mapping):
+        raise TypeError(
+            "results must be a comparison, or the cv_results_ of a search, as by "
+            f"fewest_bits(search.cv_results_); got {type(results).__name__}"
+        )
+    if (param if is_comparison else hasher) is not None:
+        name, other = ("param", "search") if is_comparison else ("hasher", "comparison")
+        raise ValueError(f"{name} is for the results of a {other}: leave it out")
     if isinstance(results, HasherComparison):
         return _of_comparison(results, hasher, metric)
     return _of_search(results, param, metric)
@@ -118,10 +137,12 @@ def _of_comparison(
     rows = [row for row in results.summary() if row["hasher"] == name and row["n_runs"]]
     if not rows:
         raise ValueError(f"{name} has no score: every fit failed or was not reached")
+    most = max(row["n_runs"] for row in rows)
+    rows = [row for row in rows if row["n_runs"] == most]  # means alike in kind
     n_bits = np.array([row["n_bits"] for row in rows])
     means = np.array([row[metric] for row in rows])
     spread = np.array([row[f"{metric}_sd"] for row in rows])
-    errors = spread / np.sqrt([row["n_runs"] for row in rows])
+    errors = spread / np.sqrt(most)
     return int(n_bits[fewest_within_error(n_bits, means, errors)])
 
 
@@ -130,12 +151,23 @@ def _of_search(
 ) -> int:
     n_bits = np.asarray(_bits_of_candidates(results, param), np.int64)
     name = _score_name(results, metric)
-    n_splits = sum(
-        key.startswith("split") and key.endswith(f"_test_{name}") for key in results
-    )
+    splits = re.compile(rf"split\d+_test_{re.escape(name)}")
+    n_splits = sum(splits.fullmatch(key) is not None for key in results)
+    if n_splits < 2:
+        raise ValueError(
+            f"a standard error needs the scores of 2 splits or more; got {n_splits}, "
+            f"by the keys split0_test_{name}, ...: search with cv=2 or more"
+        )
     means = np.asarray(results[f"mean_test_{name}"], np.float64)
     errors = np.asarray(results[f"std_test_{name}"], np.float64) / np.sqrt(n_splits)
-    return fewest_within_error(n_bits, means, errors)
+    last = _last_iteration(results, len(means))
+    return int(last[fewest_within_error(n_bits[last], means[last], errors[last])])
+
+
+def _last_iteration(results: Mapping[str, Any], n_candidates: int) -> NDArray[np.intp]:
+    """Places of the candidates that a halving search kept to the end, or of all."""
+    iteration = np.asarray(results.get("iter", np.zeros(n_candidates)))
+    return np.flatnonzero(iteration == iteration.max())
 
 
 def _bits_of_candidates(results: Mapping[str, Any], param: str | None) -> Any:
@@ -165,6 +197,10 @@ def _bits_of_candidates(results: Mapping[str, Any], param: str | None) -> Any:
 def _score_name(results: Mapping[str, Any], metric: str | None) -> str:
     prefix = "mean_test_"
     names = [key.removeprefix(prefix) for key in results if key.startswith(prefix)]
+    if not names:
+        raise ValueError(
+            f"results hold no {prefix}...: give the cv_results_ of a search"
+        )
     if metric is None and len(names) == 1:
         return names[0]
     if metric is None or metric not in names:

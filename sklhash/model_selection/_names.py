@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sklearn.base import BaseEstimator, clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from sklhash.encoding import last_step
@@ -14,12 +15,14 @@ from sklhash.encoding import last_step
 from ._runs import n_bits_parameter
 
 
-def check_hashers(hashers: Any) -> dict[str, Any]:
+def check_hashers(hashers: Any, code_distance: str) -> dict[str, Any]:
     """Give hashers by name, made of their classes' names if they have none.
 
     Parameters
     ----------
     hashers : estimator, list of estimators, or dict of str to estimator
+    code_distance : str
+        By which their codes are compared; 'asymmetric' ones need projections.
 
     Returns
     -------
@@ -30,7 +33,8 @@ def check_hashers(hashers: Any) -> dict[str, Any]:
     TypeError
         If one is no estimator, or a name no string.
     ValueError
-        If there are none, or one has no parameter `n_bits`.
+        If there are none, a name is not one line, or one has no parameter `n_bits` or
+        no projections that are needed.
     """
     if isinstance(hashers, Mapping):
         named = dict(hashers)
@@ -44,15 +48,28 @@ def check_hashers(hashers: Any) -> dict[str, Any]:
     for name, hasher in named.items():
         if not isinstance(name, str):
             raise TypeError(f"the names of hashers must be strings; got {name!r}")
+        if len(name.splitlines()) != 1:
+            raise ValueError(f"the name of a hasher must be one line; got {name!r}")
         _check_hasher(name, hasher)
+        if code_distance == "asymmetric":
+            _check_projections(name, hasher)
     return named
 
 
 def _check_hasher(name: str, hasher: Any) -> None:
-    if isinstance(hasher, type) or not hasattr(hasher, "get_params"):
+    if isinstance(hasher, type):
+        raise TypeError(
+            f"hashers must be estimators, not classes, such as ITQ(): give "
+            f"{hasher.__name__}()"
+        )
+    if not hasattr(hasher, "get_params"):
         raise TypeError(
             f"hashers must be estimators, such as ITQ(), or pipelines; {name!r} is "
             f"{hasher!r}"
+        )
+    if isinstance(hasher, FrozenEstimator):
+        raise ValueError(
+            f"{name!r} is frozen, with codes of one length: give the hasher in it"
         )
     parameter = n_bits_parameter(hasher)
     if parameter not in hasher.get_params():
@@ -60,6 +77,15 @@ def _check_hasher(name: str, hasher: Any) -> None:
             f"{name!r} has no parameter {parameter!r} to set the code length by: give "
             "a hasher, or a pipeline that ends in one; not a retriever or a fitted "
             "search"
+        )
+
+
+def _check_projections(name: str, hasher: Any) -> None:
+    last = last_step(hasher)
+    if hasattr(last, "encode") and not hasattr(last, "decision_function"):
+        raise ValueError(
+            f"code_distance='asymmetric' needs a decision_function, which {name!r} has "
+            "not: leave it out, or use code_distance='hamming'"
         )
 
 
@@ -80,7 +106,10 @@ def _name(hashers: list[Any]) -> dict[str, Any]:
 def _class_name(estimator: Any) -> str:
     if isinstance(estimator, Pipeline):
         return " + ".join(_class_name(step) for _, step in estimator.steps)
-    return type(estimator).__name__
+    if isinstance(estimator, str):  # 'passthrough'
+        return estimator
+    is_class = isinstance(estimator, type)
+    return estimator.__name__ if is_class else type(estimator).__name__
 
 
 def _short_repr(estimator: Any) -> str:

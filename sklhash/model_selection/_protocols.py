@@ -43,7 +43,7 @@ def find_protocol(protocol: str, labels: Any) -> Protocol:
     ValueError
         If there is no such protocol, or it is of other labels.
     """
-    if protocol not in PROTOCOLS:
+    if not isinstance(protocol, str) or protocol not in PROTOCOLS:
         raise ValueError(
             f"protocol must be one of {', '.join(map(repr, PROTOCOLS))} or None; got "
             f"{protocol!r}"
@@ -55,10 +55,12 @@ def find_protocol(protocol: str, labels: Any) -> Protocol:
     n_labels = labels.shape[1] if is_matrix else len(np.unique(labels))
     if is_matrix != (rules.labels_are == "labels") or n_labels != rules.n_labels:
         what = "an indicator matrix" if is_matrix else "a class vector"
+        # Without per_class both numbers are those of all classes together.
+        n_queries = rules.n_queries * (1 if rules.train_per_class else n_labels)
         raise ValueError(
             f"protocol={protocol!r} is of data with {rules.n_labels} "
             f"{rules.labels_are}; got {what} with {n_labels}. For other data give "
-            f"n_queries={rules.n_queries}, n_train={rules.n_train}"
+            f"n_queries={n_queries}, n_train={rules.n_train}"
             f"{', per_class=True' if rules.train_per_class else ''}."
         )
     return rules

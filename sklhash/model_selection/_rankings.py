@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 from sklearn.utils import check_array, gen_batches
+from sklearn.utils.extmath import row_norms
 
 from sklhash._sklearn import safe_indexing
 from sklhash.hamming import count_shared_labels
@@ -131,11 +132,24 @@ def as_float_rows(X: Any) -> Any:
     -------
     rows : {ndarray, CSR matrix} of shape (n_samples, n_features), dtype float32 or \
             float64
+
+    Raises
+    ------
+    ValueError
+        If they are no finite numbers, or their distances would be none.
     """
     if not issparse(X):
         X = np.asarray(X)
         X = X.reshape(len(X), -1) if X.ndim > 2 else X
-    return check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+    rows = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+    with np.errstate(over="ignore"):
+        # A distance's square is no larger than four times that of the largest norm.
+        largest = 4 * row_norms(rows, squared=True).max()
+    if not np.isfinite(largest):
+        raise ValueError(
+            "X holds values so large that distances overflow: scale them down"
+        )
+    return rows
 
 
 def distance_blocks(

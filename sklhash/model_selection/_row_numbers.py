@@ -39,8 +39,17 @@ def count_rows(X: Any) -> int:
     Returns
     -------
     int
+
+    Raises
+    ------
+    TypeError
+        If it has no rows.
+    ValueError
+        If there are fewer than two.
     """
     shape = getattr(X, "shape", None)
+    if shape == () or (shape is None and not hasattr(X, "__len__")):
+        raise TypeError(f"X must have rows, as arrays and frames do; got {X!r}")
     n_samples = len(X) if shape is None else int(shape[0])
     if n_samples < 2:
         raise ValueError(f"X must have 2 rows or more to be split; got {n_samples}")

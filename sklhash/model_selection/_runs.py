@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, eye_array, issparse
+from scipy.sparse import csr_array, eye_array
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import gen_batches
@@ -21,7 +21,9 @@ from sklhash.metrics.labels import encode_labels
 from sklhash.projections import project_with
 
 from ._rankings import as_float_rows, float_scores
+from ._sizes import bytes_of_a_row
 from ._split import RetrievalSplit
+from ._warm_up import warm_up
 
 #: Rows of the gallery that are selected and encoded at once.
 ENCODED_ROWS = 2**17
@@ -126,22 +128,28 @@ def run_hasher(
     costs : dict
         `fit_time`, `encode_time`, `bytes_per_item` and `error`.
     scores : dict of str to ndarray of shape (n_queries,), or None
-        None if the fit failed.
+        None if it failed.
     """
-    split = task.split
-    costs = _costs(-(-n_bits // 8))
-    rows = safe_indexing(task.X, split.train)
-    y = None if task.y is None else safe_indexing(task.y, split.train)
-    start = time.perf_counter()
+    costs = _costs(float(-(-n_bits // 8)))
+    rows = safe_indexing(task.X, task.split.train)
+    y = None if task.y is None else safe_indexing(task.y, task.split.train)
+    warm_up(hasher, task.X, task.y, task.split.train)
     try:
+        start = time.perf_counter()
         hasher.fit(rows, y)
+        fit_time = time.perf_counter() - start
+        scores, encode_time = _score(task, hasher)
     except ValueError as error:
         if error_score == "raise":
             raise
         return {**costs, "error": str(error)}, None
-    costs["fit_time"] = time.perf_counter() - start
-    gallery, costs["encode_time"] = _encode(hasher, task.X, split.gallery)
-    queries = safe_indexing(task.X, split.query)
+    return {**costs, "fit_time": fit_time, "encode_time": encode_time}, scores
+
+
+def _score(task: Task, hasher: Any) -> tuple[dict[str, NDArray[np.float64]], float]:
+    """Score the queries of a fitted hasher, and time the encoding of the gallery."""
+    gallery, encode_time = _encode(hasher, task.X, task.split.gallery)
+    queries = safe_indexing(task.X, task.split.query)
     by_sign = task.code_distance != "asymmetric"
     scores = retrieval_scores(
         encode_with(hasher, queries) if by_sign else project_with(hasher, queries),
@@ -151,7 +159,7 @@ def run_hasher(
         per_query=True,
         **task.rules,
     )
-    return costs, {name: scores[name] for name in task.rules["metrics"]}
+    return {name: scores[name] for name in task.rules["metrics"]}, encode_time
 
 
 def _encode(hasher: Any, X: Any, rows: NDArray[np.intp]) -> tuple[PackedCodes, float]:
@@ -203,41 +211,3 @@ def _costs(bytes_per_item: float) -> dict[str, Any]:
         "bytes_per_item": bytes_per_item,
         "error": None,
     }
-
-
-def bytes_of_a_row(X: Any) -> float:
-    """Bytes that a row takes as it is stored.
-
-    Parameters
-    ----------
-    X : {array-like, sparse matrix, frame} of shape (n_samples, ...)
-
-    Returns
-    -------
-    float
-        Of a sparse matrix the mean, values and column numbers; of what is no array of
-        numbers, 8 a feature.
-    """
-    if issparse(X):
-        rows = X.tocsr()
-        return float((rows.data.nbytes + rows.indices.nbytes) / rows.shape[0])
-    dtype = getattr(X, "dtype", None)
-    if isinstance(dtype, np.dtype) and dtype.kind in "biuf":
-        return float(dtype.itemsize * n_features(X))
-    return 8.0 * n_features(X)
-
-
-def n_features(X: Any) -> int:
-    """Count the values of a row.
-
-    Parameters
-    ----------
-    X : {array-like, sparse matrix, frame} of shape (n_samples, ...)
-
-    Returns
-    -------
-    int
-        0 of rows that are no rows of values, such as texts.
-    """
-    shape = X.shape if hasattr(X, "shape") else np.shape(X)
-    return int(np.prod(shape[1:])) if len(shape) > 1 else 0

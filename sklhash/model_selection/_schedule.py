@@ -124,14 +124,18 @@ def do_run(
     record : dict
         As in :class:`HasherComparison`.
     scores : dict of str to ndarray of shape (n_queries,), or None
-        None if the fit failed.
+        None if it failed.
     """
     name, n_bits, split = run
     scores: RunScores | None
     if n_bits is None:
         costs, scores = run_reference(task, name)
     else:
-        costs, scores = run_hasher(task, hasher, n_bits, error_score)
+        try:
+            costs, scores = run_hasher(task, hasher, n_bits, error_score)
+        except ValueError as error:
+            error.add_note(f"in the run of {name} with {n_bits} bits, split {split}")
+            raise
     means = {
         metric: np.nan if scores is None else _mean(scores[metric])
         for metric in task.rules["metrics"]
@@ -190,15 +194,15 @@ def do_all(
         if not records:
             raise
     ordered = [records[run] for run in plan.runs() if run in records]
-    _warn_of_gaps(ordered, n_done, len(runs))
+    _warn_of_gaps(ordered, len(list(plan.runs())))
     return ordered, scores, n_done == len(runs)
 
 
-def _warn_of_gaps(records: list[Record], n_done: int, n_runs: int) -> None:
+def _warn_of_gaps(records: list[Record], n_runs: int) -> None:
     """Say what failed and what was not reached."""
     fits = [record for record in records if record["n_bits"] is not None]
     failed = [record for record in fits if record["error"] is not None]
-    if failed and len(failed) == len(fits) and n_done == n_runs:
+    if failed and len(failed) == len(fits) and len(records) == n_runs:
         raise ValueError(
             f"all {len(failed)} fits failed; the first one: {failed[0]['error']}"
         )
@@ -211,9 +215,9 @@ def _warn_of_gaps(records: list[Record], n_done: int, n_runs: int) -> None:
             FitFailedWarning,
             stacklevel=5,
         )
-    if n_done < n_runs:
+    if len(records) < n_runs:
         warnings.warn(
-            f"stopped after {n_done} of {n_runs} runs: the means are those of "
+            f"stopped after {len(records)} of {n_runs} runs: the means are those of "
             "the runs that were finished",
             RuntimeWarning,
             stacklevel=5,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ from scipy.sparse import issparse
 
 from sklhash.metrics.labels import check_labels
 
+from ._per_class import draw_per_class, gallery_without
 from ._protocols import find_protocol
 from ._row_numbers import Rows, check_count, check_rows, count_rows, own_generator
 
@@ -130,8 +131,9 @@ def retrieval_split(
     Raises
     ------
     ValueError
-        If a number is out of range, a class or label has too few rows, `y` does not fit
-        the protocol, or arguments exclude each other.
+        If a number is out of range, a class or label has too few rows, with `per_class`
+        none of a class are left to search in, `y` does not fit the protocol, or
+        arguments exclude each other.
 
     Examples
     --------
@@ -163,8 +165,8 @@ def retrieval_split(
     else:
         train_per_class = per_class
     if per_class:
-        query = _draw_per_class(pool, labels, n_queries, "n_queries", rng)
-        gallery = np.setdiff1d(np.arange(n_samples), query)
+        query = draw_per_class(pool, labels, n_queries, "n_queries", rng)
+        gallery = gallery_without(query, labels, int(n_queries or 0))
     else:
         number = _check_n_queries(n_queries, n_samples, len(pool))
         gallery, query = _draw_queries(
@@ -241,7 +243,7 @@ def _draw_train(
     if n_train is None:
         return gallery
     if per_class:
-        return _draw_per_class(gallery, labels, n_train, "n_train", rng)
+        return draw_per_class(gallery, labels, n_train, "n_train", rng)
     number = check_count(n_train, "n_train")
     if number > len(gallery):
         raise ValueError(
@@ -249,39 +251,3 @@ def _draw_train(
             "gallery: lower it, or leave it out to learn from all of them"
         )
     return np.sort(rng.choice(gallery, number, replace=False))
-
-
-def _draw_per_class(
-    rows: Rows, labels: Any, number: Any, name: str, rng: np.random.RandomState
-) -> Rows:
-    """Draw as many of some rows for each class, or for each label."""
-    if labels is None:
-        raise ValueError("per_class=True needs y, the classes or labels of the rows")
-    if number is None or not isinstance(number, Integral):
-        raise ValueError(
-            f"per_class=True needs {name}, a number of rows for each class; got "
-            f"{number!r}"
-        )
-    number = check_count(number, name)
-    taken = np.zeros(labels.shape[0], bool)
-    for label, members in _members_by_rarity(rows, labels):
-        free = members[~taken[members]]
-        if len(free) < number:
-            raise ValueError(
-                f"{name}={number} for each class or label asks for more rows than "
-                f"{label} has left, {len(free)}: lower {name}, or leave that one out"
-            )
-        taken[rng.choice(free, number, replace=False)] = True
-    return np.flatnonzero(taken)
-
-
-def _members_by_rarity(rows: Rows, labels: Any) -> Iterator[tuple[str, Rows]]:
-    """Rows of each class in order; rows with each label, the rarest label first."""
-    if not issparse(labels):
-        for value in np.unique(labels):
-            yield f"class {value}", rows[labels[rows] == value]
-        return
-    held = labels[rows].tocsc()
-    counts = np.diff(held.indptr)
-    for j in np.argsort(counts, kind="stable"):
-        yield f"label {j}", rows[held[:, [j]].nonzero()[0]]

@@ -169,7 +169,8 @@ def _sizes(comparison: HasherComparison) -> list[str]:
 def _cell(row: dict[str, Any], metric: str, n_splits: int) -> str:
     if np.isnan(row[metric]):
         return NONE
-    spread = f" ±{row[f'{metric}_sd']:.3f}" if n_splits > 1 else ""
+    # One run has no spread, however many were planned.
+    spread = f" ±{row[f'{metric}_sd']:.3f}" if row["n_runs"] > 1 else ""
     return f"{row[metric]:.3f}{spread}{'*' if row['n_runs'] < n_splits else ''}"
 
 
@@ -257,16 +258,8 @@ def html_table(comparison: HasherComparison) -> str:
 
 
 def _body(comparison: HasherComparison, metric: str, n_columns: int) -> str:
-    """Rows of one metric, under its name; the best of each column is bold."""
+    """Rows of one metric, under its name; the best of each column bold."""
     rows = _by_method(comparison)
-    best = {
-        n: np.max(
-            [rows[name, n][metric] for name in comparison.hashers],
-            initial=-np.inf,
-            where=[rows[name, n]["n_runs"] > 0 for name in comparison.hashers],
-        )
-        for n in comparison.n_bits
-    }
     title = escape(metric_title(comparison, metric))
     lines = [f'<tr class="metric"><th colspan="{n_columns}">{title}</th></tr>']
     scores, times = _scores(comparison, metric), _times(comparison)
@@ -274,7 +267,7 @@ def _body(comparison: HasherComparison, metric: str, n_columns: int) -> str:
         times = [["", ""]] * len(scores)
     for (name, *cells), costs in zip(scores, times, strict=True):
         marked = [
-            f"<b>{cell}</b>" if rows[name, n][metric] == best[n] else cell
+            f"<b>{cell}</b>" if name in _best(comparison, rows, metric, n) else cell
             for cell, n in zip(cells, comparison.n_bits, strict=True)
         ]
         lines.append(_row(escape(name), [*marked, *costs]))
@@ -287,6 +280,16 @@ def _body(comparison: HasherComparison, metric: str, n_columns: int) -> str:
             f'colspan="{len(comparison.n_bits)}">{cell}</td><td></td><td></td></tr>'
         )
     return f"<tbody>{''.join(lines)}</tbody>"
+
+
+def _best(
+    comparison: HasherComparison, rows: Rows, metric: str, n_bits: int
+) -> list[str]:
+    """Hashers of the best mean, of those with the most runs: means alike in kind."""
+    column = {name: rows[name, n_bits] for name in comparison.hashers}
+    most = max(1, *(row["n_runs"] for row in column.values()))
+    means = {k: row[metric] for k, row in column.items() if row["n_runs"] == most}
+    return [name for name in means if means[name] == max(means.values())]
 
 
 def _row(name: str, cells: Iterable[str]) -> str:
