@@ -3,6 +3,7 @@
 import builtins
 import subprocess
 import sys
+from itertools import pairwise
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -11,6 +12,7 @@ import pytest
 from matplotlib.colors import to_rgba
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -33,8 +35,8 @@ from sklhash.displays import (
     RetrievedImagesDisplay,
     TrainingCurvesDisplay,
 )
-from sklhash.displays._axes import spaced_points
 from sklhash.displays._names import metric_label, name_of
+from sklhash.displays._radii import spaced_points
 from sklhash.displays._styles import GREEN, VERMILION, curve_style
 
 CURVES = {
@@ -244,6 +246,119 @@ def test_names():
     assert {name: metric_label(name) for name in labels} == labels
 
 
+# ------------------------------------------------- axes that others drew on, styles
+
+
+@every_display
+def test_axes_with_other_things(kind):
+    """Points, bars and areas of somebody else stay where they are, and name nothing."""
+    _, axes = plt.subplots(1, SEVERAL.get(kind, 1), layout="constrained")
+    for ax in np.ravel(axes):
+        ax.scatter([1], [0.5], label="points")
+        ax.bar([1], [0.2], label="bars")
+        ax.axvspan(1, 2, label="area")
+        ax.errorbar([1], [0.5], yerr=[0.1], label="errors")
+        ax.plot([1, 2], [0.5, 0.5], label="line")
+    display = DRAWN[kind]().plot(ax=axes)
+    display.figure_.canvas.draw()
+    first = np.ravel(axes)[0]
+    assert {"points", "bars"} <= set(first.get_legend_handles_labels()[1])
+
+
+def test_looks_count_own_curves_only(coded):
+    """Others' lines take no look; own ones do, whatever they look like."""
+    _, ax = plt.subplots()
+    ax.plot([0, 1], [0, 1])
+    draw = PrecisionAtKDisplay.from_predictions
+    first = draw(*coded, ax=ax, zorder=1, marker="|")
+    assert first.line_.get_color() == curve_style(0)["color"]
+    assert draw(*coded, ax=ax).line_.get_color() == curve_style(1)["color"]
+
+
+@every_display
+def test_one_axes_in_an_array(kind):
+    """Axes as plt.subplots(squeeze=False) gives them are taken."""
+    _, axes = plt.subplots(squeeze=False)
+    display = DRAWN[kind]().plot(ax=axes)
+    assert len(np.ravel(display.ax_)) == SEVERAL.get(kind, 1)
+
+
+@pytest.mark.parametrize("kind", SEVERAL)
+def test_a_place_is_divided_once(kind):
+    """A second display in the place of one axes is refused."""
+    _, axes = plt.subplots(1, 2)
+    display = DRAWN[kind]().plot(ax=axes[1])
+    with pytest.raises(ValueError, match=r"ax=display.ax_"):
+        DRAWN[kind]().plot(ax=axes[1])
+    DRAWN[kind]().plot(ax=display.ax_).figure_.canvas.draw()
+
+
+@every_display
+def test_failing_leaves_no_figure(kind):
+    """Where matplotlib refuses a keyword, the new figure is closed."""
+    with pytest.raises((AttributeError, TypeError)):
+        DRAWN[kind]().plot(nonsense=1)
+    assert plt.get_fignums() == []
+
+
+@every_display
+def test_dark_style(kind):
+    """On a dark background no text, tick or curve is dark."""
+    with plt.style.context("dark_background"):
+        display = DRAWN[kind]().plot()
+        display.figure_.canvas.draw()
+        for ax in np.ravel(display.ax_):
+            for text in ax.texts:
+                assert max(to_rgba(text.get_color())[:3]) > 0.6
+            for line in [*ax.lines, *ax.get_xgridlines()]:
+                assert max(to_rgba(line.get_color())[:3]) > 0.5
+        assert to_rgba(curve_style(6)["color"]) == to_rgba("white")
+    assert to_rgba(curve_style(6)["color"]) == to_rgba("black")
+
+
+def test_logarithmic_axes(coded):
+    """Logarithmic axes keep their ticks, and get no limit at 0."""
+    for draw in (
+        PrecisionRecallByRadiusDisplay.from_predictions,
+        PrecisionAtKDisplay.from_predictions,
+        DistanceHistogramDisplay.from_predictions,
+    ):
+        _, ax = plt.subplots()
+        ax.set(yscale="log", xscale="log")
+        locator = type(ax.xaxis.get_major_locator())
+        draw(*coded, ax=ax).figure_.canvas.draw()
+        assert type(ax.xaxis.get_major_locator()) is locator
+        assert ax.get_ylim()[0] > 0
+
+
+def test_single_places_have_whole_ticks():
+    """One place, epoch or bit has a tick of its own, and none beside it."""
+    curves = {"train_loss": [1.0], "bit_balance": [0.9], "distinct_codes": [9]}
+    shown = [
+        PrecisionAtKDisplay([5], [0.5]).plot().ax_,
+        TrainingCurvesDisplay(curves).plot().ax_[0],
+        BitStatisticsDisplay([0.5], [[1.0]]).plot().ax_[0],
+    ]
+    for ax, number in zip(shown, (5, 1, 0), strict=True):
+        low, high = ax.get_xlim()
+        assert [tick for tick in ax.get_xticks() if low <= tick <= high] == [number]
+
+
+def test_wide_legends_go_below():
+    """A legend of long names leaves the curves most of the figure's width."""
+    _, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
+    for i in range(6):
+        name = f"a pipeline with a very long name, 64 bits, number {i}"
+        PrecisionAtKDisplay([1, 2], [1, 0.5]).plot(ax=ax, name=name)
+    ax.figure.canvas.draw()
+    assert ax.get_position().width > 0.7
+    assert ax.get_position().height > 0.3
+    legend, label = (
+        each.get_window_extent() for each in (ax.get_legend(), ax.xaxis.label)
+    )
+    assert legend.y1 < label.y0
+
+
 # ------------------------------------------------- precision and recall by radius
 
 
@@ -354,6 +469,8 @@ def test_labels_and_gallery_are_needed(draw, digits):
         draw(itq, X, y, gallery="fitted")
     with pytest.raises(ValueError, match="'gallery' parameter"):
         draw(itq, X, y, gallery="train")
+    with pytest.raises(ValueError, match=r"gallery must be .*; got list$"):
+        draw(itq, X, y, gallery=[X, y])
     with pytest.raises(ValueError, match="fitted without y"):
         draw(HammingRetriever(itq).fit(X), X, y)
 
@@ -473,6 +590,31 @@ def test_histogram_from_estimator(digits):
     assert display.ax_.get_legend().get_title().get_text() == "ITQ, 8 bits"
 
 
+def test_histogram_keeps_all_in_view():
+    """A second histogram, on these axes or on axes that share limits, hides no bit."""
+    wide, narrow = ([4, 0, 0, 0, 4], [1, 1, 1, 1, 1]), ([0, 0, 1, 0, 0],) * 2
+    _, axes = plt.subplots(1, 2, sharex=True, sharey=True)
+    for places in ((axes[0], axes[1]), (axes[0], axes[0])):
+        for order in (1, -1):
+            for counts, ax in zip((wide, narrow)[::order], places, strict=True):
+                DistanceHistogramDisplay(*counts).plot(ax=ax)
+            assert axes[0].get_xlim() == (-0.8, 4.8)
+            assert axes[0].get_ylim()[1] > 1
+
+
+def test_histogram_keywords():
+    """A colour is for areas, outlines and means; a label has no meaning."""
+    display = DistanceHistogramDisplay([3, 1, 0], [0, 1, 1]).plot(color="k", alpha=0.5)
+    assert display.relevant_.get_edgecolor() == to_rgba("k", 0.5)
+    assert display.relevant_.get_facecolor() == to_rgba("k", 0.5)
+    assert {line.get_color() for line in display.means_} == {"k"}
+    assert {line.get_alpha() for line in display.means_} == {0.5}
+    display = DistanceHistogramDisplay([3, 1, 0], [0, 1, 1]).plot(fc="y")
+    assert display.relevant_.get_facecolor() == to_rgba("y")
+    with pytest.raises(ValueError, match="use name"):
+        DistanceHistogramDisplay([3, 1, 0], [0, 1, 1]).plot(label="a")
+
+
 # --------------------------------------------------------------- bit statistics
 
 
@@ -511,7 +653,7 @@ def test_constant_bits_have_no_correlation(rng):
 def test_bits_are_counted_in_blocks(rng, monkeypatch):
     """Unpacking some codes after the others changes nothing."""
     codes = rng.randint(0, 2, (50, 6))
-    monkeypatch.setattr("sklhash.displays._bit_statistics.BLOCK_ROWS", 7)
+    monkeypatch.setattr("sklhash.displays._bit_counts.BLOCK_ROWS", 7)
     display = BitStatisticsDisplay.from_predictions(codes)
     assert_allclose(display.balance, codes.mean(axis=0))
     assert_allclose(display.correlation, np.corrcoef(codes.T))
@@ -530,6 +672,43 @@ def test_bits_from_estimator(digits):
     assert len(display.bars_) == 256
     with pytest.raises(ValueError, match="must have shapes"):
         BitStatisticsDisplay([0.5], [[1, 0], [0, 1]]).plot()
+
+
+def test_bits_drawn_again():
+    """Drawing again on both axes replaces bars, map and colour bar."""
+    display = DRAWN["bits"]().plot()
+    n_axes = len(display.figure_.axes)
+    again = BitStatisticsDisplay([0.5, 0.5], [[1, 0.2], [0.2, 1]]).plot(ax=display.ax_)
+    again.figure_.canvas.draw()
+    assert len(again.figure_.axes) == n_axes == 3
+    assert len(again.ax_[0].patches) == 2
+    assert list(again.ax_[1].images) == [again.image_]
+
+
+def test_norms_of_maps():
+    """A norm of the caller's takes the place of the limits; an extent is refused."""
+    for kind in ("bits", "images"):
+        norm = plt.Normalize(-1, 1)
+        display = DRAWN[kind]().plot(norm=norm)
+        image = display.image_ if kind == "bits" else display.images_[0, 0]
+        assert image.norm is norm
+        with pytest.raises(ValueError, match="extent is set by the display"):
+            DRAWN[kind]().plot(extent=(0, 1, 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("balance", "correlation", "message"),
+    [
+        ([], np.zeros((0, 0)), "must have shapes"),
+        ([np.nan, 0.5], np.eye(2), "shares from 0 to 1"),
+        ([1.5, 0.5], np.eye(2), "shares from 0 to 1"),
+        ([0.5, 0.5], 2 * np.eye(2), "from -1 to 1"),
+    ],
+)
+def test_bad_bits(balance, correlation, message):
+    """What are no shares and no correlations is refused."""
+    with pytest.raises(ValueError, match=message):
+        BitStatisticsDisplay(balance, correlation).plot()
 
 
 # ------------------------------------------------------------- retrieved images
@@ -670,7 +849,7 @@ def test_only_shown_images_are_read():
 
         def __getitem__(self, i):
             assert i in (7, 9)
-            return np.full((2, 2), i)
+            return np.full((2, 2), i / 10)
 
     RetrievedImagesDisplay.from_predictions(IMAGES[:1], Gallery(), [[7, 9]])
 
@@ -684,6 +863,11 @@ def test_only_shown_images_are_read():
         ({"positions": [[-1]]}, "positions must be from 0 to 11"),
         ({"distances": [[1, 2]]}, "distances must have the shape of positions"),
         ({"relevant": [True]}, "relevant must have the shape of positions"),
+        ({"relevant": [["yes"]]}, "relevant must be boolean"),
+        ({"relevant": [[np.nan]]}, "relevant must be boolean"),
+        ({"distances": [["1"]]}, "distances must be real numbers"),
+        ({"query_images": np.zeros((1, 0, 0))}, "must not be empty"),
+        ({"query_images": np.full((1, 5, 4), 200, np.uint8)}, "must have one scale"),
         ({"query_images": np.zeros((1, 64))}, r"Reshape rows"),
         ({"query_images": np.zeros((1, 5, 5, 2))}, r"1, 3 or 4 channels"),
         ({"query_images": np.full((1, 5, 5), np.nan)}, "finite real numbers"),
@@ -703,6 +887,31 @@ def test_bad_sheets(change, message):
     assert plt.get_fignums() == []
 
 
+def test_series_of_images():
+    """A pandas Series of images is read by place, whatever its index."""
+    pd = pytest.importorskip("pandas")
+    gallery = pd.Series(list(IMAGES), index=np.arange(12) + 100)
+    display = RetrievedImagesDisplay.from_predictions(IMAGES[:1], gallery, [[3, 4]])
+    assert_array_equal(display.images_[0, 2].get_array(), IMAGES[4])
+
+
+def test_rounded_colours():
+    """Colours beyond 1 by a rounding error are shown as 1."""
+    images = np.full((1, 4, 4, 3), 1 + 1e-7)
+    display = RetrievedImagesDisplay.from_predictions(images, images, [[0]])
+    assert display.images_[0, 0].get_array().max() == 1
+
+
+def test_wide_sheets():
+    """Many columns make smaller images and texts, not an endless figure."""
+    positions = np.zeros((1, 60), dtype=int)
+    display = RetrievedImagesDisplay(
+        IMAGES[:1], IMAGES, positions, distances=positions
+    ).plot()
+    assert display.figure_.get_figwidth() < 18
+    assert display.texts_[0, 0].get_fontsize() < 6
+
+
 def test_bad_searches_for_images(searched):
     """Missing images or labels, and estimators that cannot search, are named."""
     retriever, X, y = searched
@@ -720,6 +929,8 @@ def test_bad_searches_for_images(searched):
         draw(retriever, X, images=images, gallery_images=images[5:])
     with pytest.raises(TypeError, match="ITQ is no fitted HammingRetriever"):
         draw(retriever.hasher_, X[:2], images=images[:2], gallery_images=images[5:])
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        draw(HammingRetriever(ITQ(4)), X[:2], images=images, gallery_images=images)
     retriever.fit(X[5:])
     with pytest.raises(ValueError, match="fitted without labels"):
         draw(retriever, X[:2], y[:2], images=images[:2], gallery_images=images[5:])
@@ -767,12 +978,30 @@ def test_training_curves_of_choice():
         both.lines_["train_loss"].get_color()
         != display.lines_["train_loss"].get_color()
     )
-    with pytest.raises(ValueError, match="terms must be among the curves"):
-        TrainingCurvesDisplay(one).plot(terms=["soft"])
+    for wrong in ("soft", "bit_balance", "epoch"):
+        with pytest.raises(ValueError, match="terms must be among the curves"):
+            TrainingCurvesDisplay({**one, "bit_balance": [1, 1]}).plot(terms=[wrong])
+    with pytest.raises(TypeError, match="terms must be a sequence"):
+        TrainingCurvesDisplay(CURVES).plot(terms="hard")
+    with pytest.raises(TypeError, match="curves must be a dict"):
+        TrainingCurvesDisplay([1, 2]).plot()
     with pytest.raises(ValueError, match="must have 'train_loss'; got none"):
         TrainingCurvesDisplay({}).plot()
     with pytest.raises(ValueError, match="one length"):
         TrainingCurvesDisplay({"train_loss": [1, 2], "pairs": [1]}).plot()
+
+
+def test_each_further_hasher_has_a_colour():
+    """A second hasher has one colour in all axes, which the first has nowhere."""
+    first = TrainingCurvesDisplay(CURVES).plot()
+    others = [TrainingCurvesDisplay(CURVES).plot(ax=first.ax_) for _ in range(2)]
+    colors = [{line.get_color() for line in each.lines_.values()} for each in others]
+    assert [len(each) for each in colors] == [1, 1]
+    used = {line.get_color() for line in first.lines_.values()}
+    assert not (used | colors[0]) & colors[1]
+    assert not used & colors[0]
+    losses = [line for line in others[0].lines_.values() if line.axes is first.ax_[0]]
+    assert len({line.get_linestyle() for line in losses}) == len(losses) == 4
 
 
 def test_training_curves_from_estimator(digits):
@@ -856,6 +1085,61 @@ def test_code_length_without_some_runs():
     display.figure_.canvas.draw()
 
 
+def test_code_length_sorts_lengths():
+    """Lengths in any order make one curve from left to right."""
+    line = CodeLengthDisplay([32, 8], {"a": [0.6, 0.5]}).plot().errorbars_["a"][0]
+    assert_array_equal(line.get_xdata(), [8, 32])
+    assert_array_equal(line.get_ydata(), [0.5, 0.6])
+
+
+def test_code_length_second_call():
+    """Curves of two calls stand side by side; their reference is drawn once."""
+    runs = [[0.5, 0.6], [0.7, 0.8]]
+    draw = CodeLengthDisplay.from_predictions
+    first = draw([16, 64], {"a": runs}, references={"cosine": 0.9})
+    more = draw(
+        [16, 64], {"b": runs}, references={"cosine": 0.9, "l1": 0.8}, ax=first.ax_
+    )
+    lines = [first.errorbars_["a"][0], more.errorbars_["b"][0]]
+    places = [line.get_transform().transform((16, 0.5))[0] for line in lines]
+    assert abs(places[1] - places[0]) > 1
+    assert legend_of(first.ax_).count("cosine") == 1
+    same = first.reference_lines_["cosine"], more.reference_lines_["cosine"]
+    assert same[0] is same[1]
+    shapes = {tuple(each._dash_pattern[1]) for each in more.reference_lines_.values()}
+    assert len(shapes) == 2
+
+
+def test_code_length_keeps_all_in_view():
+    """Shared axes show the lengths of both, and ticks leave each other room."""
+    _, axes = plt.subplots(1, 2, sharex=True, figsize=(12, 4))
+    draw = CodeLengthDisplay.from_predictions
+    draw([8, 128], {"a": [0.5, 0.6]}, ax=axes[0])
+    draw([16], {"a": [0.5]}, ax=axes[1])
+    assert axes[0].get_xlim()[0] < 8 < 128 < axes[0].get_xlim()[1]
+    assert [tick.get_text() for tick in axes[0].get_xticklabels()] == ["8", "16", "128"]
+    lengths = np.arange(8, 129, 8)
+    display = draw(lengths, {"a": lengths / 200})
+    display.figure_.canvas.draw()
+    boxes = [tick.get_window_extent() for tick in display.ax_.get_xticklabels()]
+    assert all(b.x0 > a.x1 for a, b in pairwise(boxes))
+    assert {8, 16, 32, 64, 128} <= set(display.ax_.get_xticks())
+
+
+@pytest.mark.parametrize("fmt", ["o", "r--", "none"])
+def test_code_length_formats(fmt):
+    """A format string takes the place of the defaults that it names."""
+    scores = {"a": [[0.5, 0.6], [0.7, 0.8]], "b": [[0.4, 0.6], [0.6, 0.8]]}
+    display = CodeLengthDisplay([16, 64], scores).plot(fmt=fmt)
+    display.figure_.canvas.draw()
+    line = display.errorbars_["a"][0]
+    if fmt == "none":
+        assert line is None
+        return
+    assert line.get_color() == ("r" if fmt == "r--" else curve_style(0)["color"])
+    assert line.get_linestyle() == ("--" if fmt == "r--" else "None")
+
+
 def test_code_length_refuses(rng):
     """Shapes that do not fit, and one name for two, are refused."""
     with pytest.raises(TypeError, match="scores must be a dict"):
@@ -864,6 +1148,15 @@ def test_code_length_refuses(rng):
         CodeLengthDisplay([8, 16], {"a": [0.5]}).plot()
     with pytest.raises(ValueError, match="n_bits must list code lengths"):
         CodeLengthDisplay(8, {"a": [0.5]}).plot()
+    for wrong in ([16.5, 32], ["a", "b"]):
+        with pytest.raises(ValueError, match="integers >= 1"):
+            CodeLengthDisplay(wrong, {"a": [0.5, 0.6]}).plot()
+    with pytest.raises(TypeError, match="references must be a dict"):
+        CodeLengthDisplay([8], {"a": [0.5]}, references=[0.5]).plot()
+    with pytest.raises(TypeError, match="metric must be a name"):
+        CodeLengthDisplay([8], {"a": [0.5]}, metric=None).plot()
+    with pytest.raises(ValueError, match="yerr is set by the display"):
+        CodeLengthDisplay([8], {"a": [0.5]}).plot(yerr=0.1)
     with pytest.raises(ValueError, match="names one method, but there are 2"):
         CodeLengthDisplay([8], {"a": [0.5], "b": [0.5]}).plot(name="c")
 

@@ -6,17 +6,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import gen_batches
 
-from sklhash.codes import as_packed
 from sklhash.encoding import encode_with
 
+from ._arguments import check_bits, refuse_keywords
 from ._axes import check_can_plot, several_axes, tidy, whole_ticks
+from ._bit_counts import bit_statistics
+from ._marks import is_marked, mark, marked
 from ._names import in_bits, name_of
-from ._styles import BLUE
+from ._styles import BLUE, ink
 
-#: Codes that are unpacked at once.
-BLOCK_ROWS = 10_000
 #: Colour of what is not drawn: the diagonal, and bits without a correlation.
 BLANK = "0.7"
 #: How far from one half the bars' axis may go: as far as needed.
@@ -32,6 +31,9 @@ class BitStatisticsDisplay:
     of two bits, and the bars' axis goes as far as the bars do, so look at the scales.
     The diagonal is left out, in grey, and so are rows and columns of constant bits,
     whose correlation is not defined.
+
+    A figure of the display's own has a constrained layout, which fits itself;
+    matplotlib refuses `tight_layout` where there is a colour bar.
 
     Parameters
     ----------
@@ -76,7 +78,8 @@ class BitStatisticsDisplay:
         Parameters
         ----------
         ax : Axes or sequence of 2 Axes, default=None
-            Two axes, or one whose place is divided; None for a new figure.
+            Two axes, or one whose place is divided; None for a new figure. What a
+            display drew on these two before is removed.
         name : str, default=None
             Name in the title; None for the display's own.
         **kwargs : dict
@@ -89,7 +92,8 @@ class BitStatisticsDisplay:
         Raises
         ------
         ValueError
-            If the shapes do not fit together.
+            If the shapes do not fit together, values are no shares or no correlations,
+            or one axes was divided before.
 
         Examples
         --------
@@ -97,21 +101,19 @@ class BitStatisticsDisplay:
         >>> display = BitStatisticsDisplay([0.5, 0.25], [[1, 0.6], [0.6, 1]])
         >>> display = display.plot(name="toy codes", cmap="PuOr")
         """
-        balance, correlation = np.asarray(self.balance), np.asarray(self.correlation)
-        if balance.ndim != 1 or correlation.shape != 2 * balance.shape:
-            raise ValueError(
-                "balance and correlation must have shapes (n_bits,) and (n_bits, "
-                f"n_bits); got {balance.shape} and {correlation.shape}"
-            )
+        balance, correlation = check_bits(self.balance, self.correlation)
+        refuse_keywords(kwargs, "X", "extent")
         owner = "BitStatisticsDisplay.plot"
-        self.ax_ = several_axes(ax, 2, _lay_out, owner, (5.6, 6.9))
-        self.figure_ = self.ax_[0].figure
-        self._laid_out = not np.ndim(ax)  # bit above bit, or side by side
-        self._draw_bars(balance, name or self.name)
-        self._draw_heat_map(balance, correlation, kwargs)
-        for each in self.ax_:
-            each.set_xlim(-0.5, len(balance) - 0.5)
-            whole_ticks(each.xaxis, bits=True)
+        with several_axes(ax, 2, _lay_out, owner, (5.6, 6.9)) as self.ax_:
+            self.figure_ = self.ax_[0].figure
+            # Bit above bit, or side by side.
+            self._laid_out = np.size(np.asarray(ax, dtype=object)) == 1
+            _remove_drawn(self.ax_)
+            self._draw_bars(balance, name or self.name)
+            self._draw_heat_map(balance, correlation, kwargs)
+            for each in self.ax_:
+                each.set_xlim(-0.5, len(balance) - 0.5)
+                whole_ticks(each.xaxis, bits=True)
         return self
 
     def _draw_bars(self, balance: NDArray[Any], name: str | None) -> None:
@@ -124,7 +126,8 @@ class BitStatisticsDisplay:
             color=BLUE,
             zorder=2,
         )
-        ax.axhline(0.5, color="0.3", linewidth=0.9, zorder=2.1)
+        mark(self.bars_.patches[0], "bits")
+        mark(ax.axhline(0.5, color=ink(0.7), linewidth=0.9, zorder=2.1), "bits")
         furthest = np.abs(balance - 0.5).max()
         span = next(each for each in SPANS if each >= min(furthest, 0.5))
         ax.set(ylim=(0.5 - span, 0.5 + span), ylabel="share of ones")
@@ -143,22 +146,23 @@ class BitStatisticsDisplay:
         hidden = np.isnan(correlation) | np.eye(len(balance), dtype=bool)
         values = np.ma.masked_array(correlation, hidden)
         largest = float(np.abs(values).max()) if not hidden.all() else 1.0
+        limits = {"vmin": -(largest or 1.0), "vmax": largest or 1.0}
         options = {
             "cmap": colormaps["RdBu_r"].with_extremes(bad=BLANK),
-            "vmin": -(largest or 1.0),
-            "vmax": largest or 1.0,
+            **({} if kwargs.get("norm") else limits),
             "interpolation": "nearest",
             "aspect": "auto" if self._laid_out else "equal",
             **kwargs,
         }
         self.image_ = ax.imshow(values, **options)
+        mark(self.image_, "bits")
         self.colorbar_ = self.figure_.colorbar(
             self.image_, ax=ax, label="correlation", pad=0.02, fraction=0.06
         )
         self.colorbar_.outline.set_visible(False)
         ax.set(xlabel="bit", ylabel="bit", title=_describe(balance, values))
         ax.spines[:].set_visible(False)
-        ax.tick_params(color="0.5", width=0.8)
+        ax.tick_params(color=ink(0.5), width=0.8)
         whole_ticks(ax.yaxis, bits=True)
 
     @classmethod
@@ -235,40 +239,23 @@ class BitStatisticsDisplay:
         return cls(balance, correlation, name=name).plot(ax, **kwargs)
 
 
-def bit_statistics(codes: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Compute shares of ones and correlations of bits, some codes after the others.
-
-    Parameters
-    ----------
-    codes : PackedCodes or array-like of shape (n_samples, n_bits)
-
-    Returns
-    -------
-    balance : ndarray of shape (n_bits,)
-    correlation : ndarray of shape (n_bits, n_bits)
-        NaN in rows and columns of constant bits.
-    """
-    packed = as_packed(codes)
-    n_samples, n_bits = packed.shape
-    both = np.zeros((n_bits, n_bits))  # codes that have both bits set
-    for rows in gen_batches(n_samples, BLOCK_ROWS):
-        bits = packed[rows].unpack().astype(np.float32)  # exact up to 2**24 rows
-        both += bits.T @ bits
-    ones = np.diag(both)
-    # n times the covariance, in whole numbers: exactly 0 for constant bits.
-    covariance = n_samples * both - np.outer(ones, ones)
-    deviation = np.sqrt(np.diag(covariance))
-    deviation[deviation == 0] = np.nan
-    correlation = covariance / np.outer(deviation, deviation)
-    np.fill_diagonal(correlation, np.where(np.isnan(deviation), np.nan, 1.0))
-    return ones / n_samples, correlation
-
-
 def _lay_out(figure: Any, place: Any) -> list[Any]:
     """Put the bars above the heat map, bit above bit."""
     grid = place.subgridspec(2, 1, height_ratios=[1, 3.6])
     bars = figure.add_subplot(grid[0])
     return [bars, figure.add_subplot(grid[1])]
+
+
+def _remove_drawn(axes: Any) -> None:
+    """Remove what a display drew before, with its colour bar."""
+    for ax in axes:
+        for container in list(ax.containers):
+            if any(is_marked(bar, "bits") for bar in getattr(container, "patches", ())):
+                container.remove()
+        for artist in marked(ax, "bits"):
+            if getattr(artist, "colorbar", None):
+                artist.colorbar.remove()
+            artist.remove()
 
 
 def _describe(balance: NDArray[Any], correlation: Any) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ._axes import add_legend, check_can_plot, count_curves, one_axes, tidy
-from ._errorbars import draw_reference, draw_runs, shift_apart
+from ._arguments import refuse_keywords
+from ._axes import check_can_plot, one_axes, tidy
+from ._errorbars import draw_reference, draw_runs, own_errorbars, shift_apart
+from ._legends import add_legend
+from ._length_axis import number_lengths
+from ._limits import limits_before
+from ._marks import next_number
 from ._names import metric_label
-from ._runs import check_scores, scores_of
-from ._styles import line_options
+from ._runs import check_references, check_scores, scores_of
+from ._styles import errorbar_options
 
 
 class CodeLengthDisplay:
@@ -91,7 +93,7 @@ class CodeLengthDisplay:
         Raises
         ------
         TypeError
-            If `scores` is no dict.
+            If `scores` or `references` is no dict.
         ValueError
             If shapes do not fit together, or one name is given to several methods.
 
@@ -102,48 +104,36 @@ class CodeLengthDisplay:
         >>> display = display.plot(name="iterative quantization", capsize=4)
         """
         n_bits, scores = check_scores(self.n_bits, self.scores)
+        references = check_references(self.references, self.metric)
+        refuse_keywords(kwargs, "x", "y", "yerr")
         if name is not None and len(scores) != 1:
             raise ValueError(
                 f"name={name!r} names one method, but there are {len(scores)}: rename "
                 "them in scores"
             )
-        self.ax_ = one_axes(ax, "CodeLengthDisplay.plot", (7.0, 4.4))
-        self.figure_ = self.ax_.figure
-        n_before = count_curves(self.ax_)
-        self.errorbars_ = {
-            key: draw_runs(
-                self.ax_, n_bits, runs, line_options(n_before + i, name or key, kwargs)
-            )
-            for i, (key, runs) in enumerate(scores.items())
-        }
-        self.reference_lines_ = {
-            key: draw_reference(self.ax_, runs, i, key)
-            for i, (key, runs) in enumerate((self.references or {}).items())
-        }
-        shift_apart(self.ax_, list(self.errorbars_.values()))
-        self._finish(n_bits)
+        with one_axes(ax, "CodeLengthDisplay.plot", (7.0, 4.4)) as self.ax_:
+            self.figure_ = self.ax_.figure
+            before = limits_before(self.ax_, "x")
+            self.errorbars_: dict[str, Any] = {}
+            for i, (key, runs) in enumerate(scores.items(), next_number(self.ax_)):
+                options = errorbar_options(i, name or key, kwargs)
+                self.errorbars_[key] = draw_runs(self.ax_, n_bits, runs, options, i)
+            self.reference_lines_ = {
+                key: draw_reference(self.ax_, runs, key)
+                for key, runs in references.items()
+            }
+            shift_apart(self.ax_, own_errorbars(self.ax_))
+            number_lengths(self.ax_, n_bits, before)
+            self._finish()
         return self
 
-    def _finish(self, n_bits: NDArray[Any]) -> None:
-        """Give each length a tick with its number, on an axis of doublings."""
-        ax = self.ax_
-        drawn = np.concatenate(
-            [n_bits, *(each[0].get_xdata() for each in ax.containers)]
-        )
-        ticks = np.unique(drawn).astype(int)
-        ax.set_xscale("log", base=2)
-        ax.set_xticks(ticks, [str(each) for each in ticks])
-        ax.minorticks_off()
-        margin = 2 ** (0.07 * max(1.0, np.log2(ticks[-1] / ticks[0])))
+    def _finish(self) -> None:
         label = metric_label(self.metric)
-        ax.set(
-            xlabel="bits per code",
-            ylabel=label,
-            xlim=(ticks[0] / margin, ticks[-1] * margin),
-            title=f"{label} by code length",
+        self.ax_.set(
+            xlabel="bits per code", ylabel=label, title=f"{label} by code length"
         )
-        tidy(ax)
-        add_legend(ax, max_inside=1, by_end=True)
+        tidy(self.ax_)
+        add_legend(self.ax_, max_inside=1, by_end=True)
 
     @classmethod
     def from_comparison(

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._axes import add_legend, check_can_plot, one_axes, tidy, whole_ticks
+from ._arguments import refuse_keywords
+from ._axes import check_can_plot, one_axes, tidy, whole_ticks
+from ._legends import add_legend
+from ._limits import limits_before, set_limits
 from ._names import name_of
 from ._pair_counts import count_pairs
 from ._searched import search_pairs
@@ -70,7 +73,8 @@ class DistanceHistogramDisplay:
         Parameters
         ----------
         ax : Axes, default=None
-            Where to draw; None for a new figure.
+            Where to draw; None for a new figure. One display an axes: a second would
+            have the same colours.
         name : str, default=None
             Title of the legend; None for the display's own.
         **kwargs : dict
@@ -83,7 +87,8 @@ class DistanceHistogramDisplay:
         Raises
         ------
         ValueError
-            If the counts differ in length, are negative, or count no pair.
+            If the counts differ in length, are negative, or count no pair, or a label
+            is given.
 
         Examples
         --------
@@ -92,26 +97,29 @@ class DistanceHistogramDisplay:
         >>> display = display.plot(name="toy codes", alpha=0.3)
         """
         relevant, irrelevant = _check_counts(self.relevant, self.irrelevant)
-        self.ax_ = one_axes(ax, "DistanceHistogramDisplay.plot")
-        self.figure_ = self.ax_.figure
-        self.means_: list[Any] = []
-        self.irrelevant_ = self._draw(irrelevant, "irrelevant", VERMILION, "--", kwargs)
-        self.relevant_ = self._draw(relevant, "relevant", BLUE, "-", kwargs)
-        self.means_.reverse()
-        occurring = np.flatnonzero(relevant + irrelevant)
-        self.ax_.set_xlim(occurring[0] - 0.8, occurring[-1] + 0.8)
-        self._finish(name or self.name)
+        refuse_keywords(kwargs, "label", use="name")
+        with one_axes(ax, "DistanceHistogramDisplay.plot") as self.ax_:
+            self.figure_ = self.ax_.figure
+            before = [limits_before(self.ax_, axis) for axis in "xy"]
+            self.means_: list[Any] = []
+            others = self._draw(irrelevant, "irrelevant", VERMILION, "--", kwargs)
+            self.irrelevant_ = others
+            self.relevant_ = self._draw(relevant, "relevant", BLUE, "-", kwargs)
+            self.means_.reverse()
+            low, high = np.flatnonzero(relevant + irrelevant)[[0, -1]]
+            set_limits(self.ax_, "x", low - 0.8, high + 0.8, before[0])
+            top = max(each.get_data().values.max() for each in (others, self.relevant_))
+            set_limits(self.ax_, "y", 0, (1 + HEADROOM) * top, before[1])
+            self._finish(name or self.name)
         return self
 
     def _finish(self, name: str | None) -> None:
-        """Label the axes; make room for the legend above the histograms."""
+        """Label the axes, and the histograms above them."""
         self.ax_.set(
             xlabel="Hamming distance (bits)",
             ylabel="share of pairs",
             title="Distances of relevant and irrelevant pairs",
         )
-        highest = max(each.get_data().values.max() for each in self._drawn())
-        self.ax_.set_ylim(0, (1 + HEADROOM) * highest)
         whole_ticks(self.ax_.xaxis)
         tidy(self.ax_)
         handles, labels = self.ax_.get_legend_handles_labels()
@@ -125,12 +133,6 @@ class DistanceHistogramDisplay:
             handlelength=1.6,
         )
 
-    def _drawn(self) -> list[Any]:
-        """List the histograms on these axes."""
-        from matplotlib.patches import StepPatch
-
-        return [patch for patch in self.ax_.patches if isinstance(patch, StepPatch)]
-
     def _draw(
         self,
         counts: NDArray[np.float64],
@@ -140,26 +142,24 @@ class DistanceHistogramDisplay:
         kwargs: dict[str, Any],
     ) -> Any:
         """Draw one histogram: a pale area, its outline, and its mean."""
+        from matplotlib.cbook import normalize_kwargs
+        from matplotlib.colors import to_rgba
+        from matplotlib.patches import Patch
+
+        given = normalize_kwargs(kwargs, Patch)
+        color = given.pop("color", color)
+        options = {"edgecolor": color, "linestyle": linestyle, "linewidth": 1.4}
+        options |= {"fill": True, "facecolor": to_rgba(color, 0.35), **given}
         n_pairs = counts.sum()
         label = f"{kind}, none"
         if n_pairs:
             mean = counts @ np.arange(len(counts)) / n_pairs
             label = f"{kind}, mean {mean:.1f} bits"
-            line = self.ax_.axvline(
-                mean, color=color, linestyle=(0, (4, 3)), zorder=1.9
-            )
+            style = {"color": options["edgecolor"], "alpha": given.get("alpha")}
+            line = self.ax_.axvline(mean, linestyle=(0, (4, 3)), zorder=1.9, **style)
             self.means_.append(line)
-        options = {
-            "fill": True,
-            "facecolor": f"{color}59",  # about a third opaque
-            "edgecolor": color,
-            "linestyle": linestyle,
-            "linewidth": 1.4,
-            "label": label,
-            **kwargs,
-        }
         edges = np.arange(len(counts) + 1) - 0.5
-        return self.ax_.stairs(counts / max(n_pairs, 1), edges, **options)
+        return self.ax_.stairs(counts / max(n_pairs, 1), edges, label=label, **options)
 
     @classmethod
     def from_estimator(
@@ -175,6 +175,8 @@ class DistanceHistogramDisplay:
         **kwargs: Any,
     ) -> DistanceHistogramDisplay:
         """Hash with a fitted hasher or retriever, and draw.
+
+        A retriever's `rerank` is not applied: distances are those of the codes.
 
         Parameters
         ----------

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
 from sklhash.encoding import unwrap
 from sklhash.metrics.labels import encode_labels
+from sklhash.retrieval import HammingRetriever
 
 #: Queries on one sheet.
 MAX_QUERIES = 100
@@ -25,7 +27,12 @@ def check_n_queries(n_queries: int) -> None:
 
 
 def check_found(
-    query_images: Any, gallery_images: Any, positions: Any, **others: Any
+    query_images: Any,
+    gallery_images: Any,
+    positions: Any,
+    *,
+    distances: Any = None,
+    relevant: Any = None,
 ) -> tuple[NDArray[np.intp], Any, Any]:
     """Check positions against the images, and what else is known of them.
 
@@ -33,12 +40,11 @@ def check_found(
     ----------
     query_images, gallery_images : sequence
     positions : array-like of shape (n_queries, n_neighbors)
-    **others : array-like of shape (n_queries, n_neighbors) or None
-        By name, for the message.
+    distances, relevant : array-like of shape (n_queries, n_neighbors) or None
 
     Returns
     -------
-    positions, *others : ndarray of shape (n_queries, n_neighbors) or None
+    positions, distances, relevant : ndarray of shape (n_queries, n_neighbors) or None
     """
     positions = np.asarray(positions)
     n_queries, n_gallery = len(query_images), len(gallery_images)
@@ -55,8 +61,21 @@ def check_found(
             f"positions must be from 0 to {n_gallery - 1}, places in gallery_images; "
             f"got {positions.min()} to {positions.max()}"
         )
-    checked = [_of_shape(value, positions.shape, key) for key, value in others.items()]
-    return positions, checked[0], checked[1]
+    distances = _of_shape(distances, positions.shape, "distances")
+    if distances is not None and distances.dtype.kind not in "iuf":
+        raise ValueError(f"distances must be real numbers; got {distances.dtype}")
+    return positions, distances, _as_flags(relevant, positions.shape)
+
+
+def _as_flags(relevant: Any, shape: tuple[int, ...]) -> Any:
+    relevant = _of_shape(relevant, shape, "relevant")
+    if relevant is None or relevant.dtype.kind == "b":
+        return relevant
+    if relevant.dtype.kind not in "iuf" or not np.isin(relevant, (0, 1)).all():
+        raise ValueError(
+            f"relevant must be boolean, or hold 0 and 1; got {relevant.dtype} values"
+        )
+    return relevant.astype(bool)
 
 
 def _of_shape(value: Any, shape: tuple[int, ...], name: str) -> Any:
@@ -72,6 +91,8 @@ def _of_shape(value: Any, shape: tuple[int, ...], name: str) -> Any:
 
 def check_retriever(retriever: Any, y: Any) -> None:
     """Refuse what has no gallery, or no labels where they are wanted."""
+    if isinstance(retriever, HammingRetriever):
+        check_is_fitted(retriever)
     if not hasattr(retriever, "gallery_codes_"):
         raise TypeError(
             f"{type(retriever).__name__} is no fitted HammingRetriever: fit "

@@ -8,18 +8,14 @@ import numpy as np
 
 from sklhash.metrics import retrieval_scores
 
-from ._axes import (
-    add_legend,
-    check_can_plot,
-    count_curves,
-    one_axes,
-    tidy,
-    whole_ticks,
-)
+from ._axes import check_can_plot, one_axes, tidy, whole_ticks
+from ._legends import add_legend
+from ._limits import set_limits
+from ._marks import mark, marked, next_number
 from ._names import name_of
 from ._places import check_places, places_up_to
 from ._searched import search_pairs
-from ._styles import REFERENCE_STYLES, line_options
+from ._styles import REFERENCE_STYLES, ink, line_options
 
 CHANCE = "random order"
 
@@ -115,33 +111,36 @@ class PrecisionAtKDisplay:
                 "k and precision must be vectors of one length; got shapes "
                 f"{k.shape} and {precision.shape}"
             )
-        self.ax_ = one_axes(ax, "PrecisionAtKDisplay.plot")
-        self.figure_ = self.ax_.figure
-        options = line_options(count_curves(self.ax_), name or self.name, kwargs)
-        if len(k) > 12:
-            options.setdefault("markevery", 0.1)
-        (self.line_,) = self.ax_.plot(k, precision, **options)
-        self.chance_level_ = None
-        if plot_chance_level and self.chance_level is not None:
-            self.chance_level_ = self._draw_chance_level(float(self.chance_level))
-        self._finish()
+        with one_axes(ax, "PrecisionAtKDisplay.plot") as self.ax_:
+            self.figure_ = self.ax_.figure
+            number = next_number(self.ax_)
+            options = line_options(number, name or self.name, kwargs)
+            if len(k) > 12:
+                options.setdefault("markevery", 0.1)
+            (self.line_,) = self.ax_.plot(k, precision, **options)
+            mark(self.line_, "curve", number)
+            self.chance_level_ = None
+            if plot_chance_level and self.chance_level is not None:
+                self.chance_level_ = self._draw_chance_level(float(self.chance_level))
+            self._finish()
         return self
 
     def _draw_chance_level(self, level: float) -> Any:
-        drawn = [line for line in self.ax_.lines if line.get_label() == CHANCE]
+        drawn = marked(self.ax_, "chance")
         if any(np.isclose(line.get_ydata()[0], level, atol=1e-3) for line in drawn):
             return None
-        return self.ax_.axhline(
-            level, color="0.45", linestyle=REFERENCE_STYLES[1], zorder=1.5, label=CHANCE
-        )
+        style = {"color": ink(0.55), "linestyle": REFERENCE_STYLES[1], "zorder": 1.5}
+        line = self.ax_.axhline(level, label=CHANCE, **style)
+        mark(line, "chance")
+        return line
 
     def _finish(self) -> None:
         self.ax_.set(
             xlabel="k, number of nearest items",
             ylabel="precision@k",
             title="Precision among the k nearest items",
-            ylim=(0, 1.02),
         )
+        set_limits(self.ax_, "y", 0, 1.02)
         whole_ticks(self.ax_.xaxis)
         tidy(self.ax_)
         add_legend(self.ax_, by_end=True)
@@ -162,6 +161,8 @@ class PrecisionAtKDisplay:
         **kwargs: Any,
     ) -> PrecisionAtKDisplay:
         """Search with a fitted hasher or retriever, and draw.
+
+        A retriever's `rerank` is not applied: items are ordered by their codes.
 
         Parameters
         ----------
@@ -240,6 +241,7 @@ class PrecisionAtKDisplay:
         k : int or sequence of int, default=None
             The last of the places 1, 2, ..., of which 200 are scored if there are more;
             or all places to score. None for 100, or the whole gallery if it is smaller.
+            Beyond the gallery's end nothing is found, so the curve falls as 1 / k.
         code_distance : {'hamming', 'spherical', 'asymmetric'}, default='hamming'
         exclude_self : bool, default=False
         ties : {'expected', 'optimistic', 'pessimistic', 'index'}, default='expected'

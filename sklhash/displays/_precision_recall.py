@@ -5,28 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sklhash.metrics import precision_recall_curve
 
-from ._axes import (
-    add_legend,
-    check_can_plot,
-    count_curves,
-    one_axes,
-    spaced_points,
-    tidy,
-)
-from ._names import in_bits, name_of
+from ._axes import check_can_plot, one_axes, tidy
+from ._legends import add_legend
+from ._limits import set_limits
+from ._marks import mark, next_number
+from ._names import name_of
+from ._radii import mark_radii as write_radii
 from ._searched import search_pairs
 from ._styles import line_options
 
 #: Points up to which each has a marker.
 MAX_MARKERS = 257
-#: Distance of marked radii from each other, as a share of the axes.
-MARK_GAP = 0.09
-#: Recall beyond which radii have no room.
-LAST_MARK = 0.93
 
 
 class PrecisionRecallByRadiusDisplay:
@@ -126,51 +118,27 @@ class PrecisionRecallByRadiusDisplay:
             raise ValueError(
                 f"mark_radii must be True, False or 'auto'; got {mark_radii!r}"
             )
-        self.ax_ = one_axes(ax, "PrecisionRecallByRadiusDisplay.plot")
-        self.figure_ = self.ax_.figure
-        n_before = count_curves(self.ax_)
-        options = line_options(n_before, name or self.name, kwargs)
-        if len(radius) > MAX_MARKERS:
-            options.setdefault("markevery", 0.1)
-        (self.line_,) = self.ax_.plot(recall, precision, **options)
-        self.radii_: list[Any] = []
-        if mark_radii is True or (mark_radii == "auto" and n_before == 0):
-            self._mark_radii(precision, recall, radius)
-        self._finish()
+        with one_axes(ax, "PrecisionRecallByRadiusDisplay.plot") as self.ax_:
+            self.figure_ = self.ax_.figure
+            number = next_number(self.ax_)
+            options = line_options(number, name or self.name, kwargs)
+            if len(radius) > MAX_MARKERS:
+                options.setdefault("markevery", 0.1)
+            (self.line_,) = self.ax_.plot(recall, precision, **options)
+            mark(self.line_, "curve", number)
+            wanted = mark_radii is True or (mark_radii == "auto" and number == 0)
+            self.radii_ = write_radii(self.line_, radius) if wanted else []
+            self._finish()
         return self
-
-    def _mark_radii(
-        self, precision: NDArray[Any], recall: NDArray[Any], radius: NDArray[Any]
-    ) -> None:
-        """Write radii on the right of the curve, below it where it rises."""
-        from matplotlib.patheffects import withStroke
-
-        whole = np.issubdtype(radius.dtype, np.integer)
-        rises = np.diff(precision, append=-np.inf) > 0
-        for i in spaced_points(recall, precision, MARK_GAP):
-            if recall[i] > LAST_MARK:
-                break
-            text = self.ax_.annotate(
-                in_bits(radius[i]) if whole else f"{radius[i]:.3g}",
-                (recall[i], precision[i]),
-                xytext=(6, -3 if rises[i] else 3),
-                textcoords="offset points",
-                va="top" if rises[i] else "bottom",
-                fontsize="small",
-                color=self.line_.get_color(),
-                path_effects=[withStroke(linewidth=2.5, foreground="white")],
-                zorder=3,
-            )
-            self.radii_.append(text)
 
     def _finish(self) -> None:
         self.ax_.set(
             xlabel="recall",
             ylabel="precision",
             title="Precision and recall within each radius",
-            xlim=(-0.02, 1.02),
-            ylim=(0, 1.02),
         )
+        set_limits(self.ax_, "x", -0.02, 1.02)
+        set_limits(self.ax_, "y", 0, 1.02)
         tidy(self.ax_)
         add_legend(self.ax_)
 
@@ -189,6 +157,8 @@ class PrecisionRecallByRadiusDisplay:
         **kwargs: Any,
     ) -> PrecisionRecallByRadiusDisplay:
         """Search with a fitted hasher or retriever, and draw.
+
+        A retriever's `rerank` is not applied: items are ordered by their codes.
 
         Parameters
         ----------

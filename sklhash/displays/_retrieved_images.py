@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sklhash.encoding import last_step
 
+from ._arguments import refuse_keywords
 from ._axes import check_can_plot, one_axes
 from ._found import (
     check_found,
@@ -17,7 +18,7 @@ from ._found import (
     kneighbors_of,
     relevance_of,
 )
-from ._images import as_image, grey_limits
+from ._images import as_image, grey_limits, image_at
 from ._names import name_of
 from ._sheet import Sheet
 from ._sheet_drawing import SheetDrawing, scale_of
@@ -33,7 +34,8 @@ class RetrievedImagesDisplay:
     ----------
     query_images : sequence of n_queries images
         Grey (height, width), or with 1, 3 or 4 channels that are last or first. RGB is
-        from 0 to 255 in integers, or 0 to 1 in floats. Sizes may differ.
+        from 0 to 255 in integers, or 0 to 1 in floats. Sizes may differ. What can be
+        either, as (1, 8, 4), has its channels last.
     gallery_images : sequence of n_gallery images
         Only those shown are read, so a memory map stays on disk.
     positions : array-like of shape (n_queries, n_neighbors), dtype int
@@ -111,7 +113,7 @@ class RetrievedImagesDisplay:
         ------
         ValueError
             If shapes do not fit together, a position is not in the gallery, or what is
-            shown are no images.
+            shown are no images, or grey ones of different scales.
 
         Examples
         --------
@@ -122,6 +124,7 @@ class RetrievedImagesDisplay:
         ...     images[:1], images[1:], [[9, 0]], relevant=[[True, False]])
         >>> display = display.plot(cmap="gray_r")
         """
+        refuse_keywords(kwargs, "X", "extent")
         positions, distances, relevant = check_found(
             self.query_images,
             self.gallery_images,
@@ -133,22 +136,23 @@ class RetrievedImagesDisplay:
         images = [image for row in rows for image in row]
         sheet = Sheet.for_images(images, len(rows), has_text=distances is not None)
         size = sheet.figure_size(has_legend=relevant is not None)
-        self.ax_ = one_axes(ax, "RetrievedImagesDisplay.plot", size)
-        self.figure_ = self.ax_.figure
-        scale = 1.0 if ax is None else scale_of(self.ax_, sheet)
-        drawing = SheetDrawing(self.ax_, sheet, scale)
-        self.images_ = drawing.images(rows, {**grey_limits(images), **kwargs})
-        self.frames_ = drawing.frames(rows, relevant)
-        self.texts_ = None if distances is None else drawing.distances(distances)
-        drawing.finish()
-        self._write_title(relevant, name or self.name)
+        limits = {} if kwargs.get("norm") else grey_limits(images)
+        with one_axes(ax, "RetrievedImagesDisplay.plot", size) as self.ax_:
+            self.figure_ = self.ax_.figure
+            drawing = SheetDrawing(self.ax_, sheet, scale_of(ax, sheet))
+            self.images_ = drawing.images(rows, {**limits, **kwargs})
+            self.frames_ = drawing.frames(rows, relevant)
+            self.texts_ = None if distances is None else drawing.distances(distances)
+            drawing.finish()
+            self._write_title(relevant, name or self.name)
         return self
 
     def _read_images(self, positions: NDArray[np.intp]) -> list[list[NDArray[Any]]]:
+        gallery = self.gallery_images
         return [
             [
                 as_image(query, "query_images"),
-                *(as_image(self.gallery_images[i], "gallery_images") for i in found),
+                *(as_image(image_at(gallery, i), "gallery_images") for i in found),
             ]
             for query, found in zip(self.query_images, positions.tolist(), strict=True)
         ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ._arguments import check_mapping
 
 
 def summarize_runs(runs: NDArray[np.float64]) -> tuple[Any, Any, Any]:
@@ -53,15 +54,9 @@ def scores_of(comparison: Any, metric: str) -> tuple[dict[str, Any], dict[str, A
 
 
 def check_scores(n_bits: Any, scores: Any) -> tuple[Any, dict[str, Any]]:
-    """Take lengths and scores as arrays, a column a run."""
-    lengths = np.asarray(n_bits)
-    if lengths.ndim != 1 or not lengths.size or not (lengths >= 1).all():
-        raise ValueError(f"n_bits must list code lengths >= 1; got {n_bits!r}")
-    if not isinstance(scores, Mapping):
-        raise TypeError(
-            "scores must be a dict of names to arrays, as {'ITQ': [0.5, 0.6]}; got "
-            f"{type(scores).__name__}"
-        )
+    """Take lengths, the shortest first, and scores as arrays, a column a run."""
+    lengths = _check_lengths(n_bits)
+    check_mapping(scores, "scores", "{'ITQ': [0.5, 0.6]}")
     arrays = {name: np.asarray(runs, dtype=float) for name, runs in scores.items()}
     for name, runs in arrays.items():
         if runs.ndim not in (1, 2) or len(runs) != len(lengths) or not runs.size:
@@ -69,4 +64,31 @@ def check_scores(n_bits: Any, scores: Any) -> tuple[Any, dict[str, Any]]:
                 f"scores[{name!r}] must have a row for each of the {len(lengths)} code "
                 f"lengths, and a column a run; got shape {runs.shape}"
             )
-    return lengths, {name: runs.reshape(len(runs), -1) for name, runs in arrays.items()}
+    order = np.argsort(lengths, kind="stable")
+    return lengths[order], {
+        name: runs.reshape(len(runs), -1)[order] for name, runs in arrays.items()
+    }
+
+
+def _check_lengths(n_bits: Any) -> NDArray[np.int64]:
+    lengths = np.asarray(n_bits)
+    numbers = lengths.ndim == 1 and lengths.size and lengths.dtype.kind in "iuf"
+    if not numbers or not ((lengths >= 1) & (lengths % 1 == 0)).all():
+        raise ValueError(
+            f"n_bits must list code lengths, integers >= 1; got {n_bits!r}"
+        )
+    return lengths.astype(np.int64)
+
+
+def check_references(references: Any, metric: Any) -> dict[str, NDArray[np.float64]]:
+    """Take scores of references as vectors, and check the metric's name."""
+    if not isinstance(metric, str):
+        raise TypeError(f"metric must be a name, such as 'map'; got {metric!r}")
+    if references is None:
+        return {}
+    check_mapping(references, "references", "{'cosine': [0.7]}")
+    arrays = {name: np.ravel(np.asarray(r, float)) for name, r in references.items()}
+    for name, runs in arrays.items():
+        if not runs.size:
+            raise ValueError(f"references[{name!r}] must have a score; got none")
+    return arrays

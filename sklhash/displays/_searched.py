@@ -33,8 +33,13 @@ def search_pairs(
     Raises
     ------
     ValueError
-        If y is missing, or there is no gallery, or none with labels.
+        If y is missing, `gallery` is none, or there is none with labels.
     """
+    if not isinstance(gallery, (str, tuple)):  # name the type, print no arrays
+        raise ValueError(
+            "gallery must be 'auto', 'fitted', 'self' or a tuple (X_gallery, "
+            f"y_gallery); got {type(gallery).__name__}"
+        )
     scorer = RetrievalScorer(
         gallery=gallery, exclude_self=exclude_self, code_distance=code_distance
     )

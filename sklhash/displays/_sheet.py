@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 QUERY_GAP, COLUMN_GAP, ROW_GAP, TEXT_GAP = 0.35, 0.14, 0.16, 0.38
 #: Room above the first row, for the heads of columns, in the same unit.
 HEAD = 0.42
+#: Largest width of a figure, in inches; images get smaller beyond 26 columns.
+MAX_WIDTH = 17.0
 
 
 class Sheet(NamedTuple):
@@ -55,8 +57,14 @@ class Sheet(NamedTuple):
         """Height of all, in the same unit."""
         return self.n_rows * self.row_step
 
+    @property
+    def cell(self) -> float:
+        """Width of an image in a figure of its own, in inches."""
+        width = min(max(6.4, 0.56 * self.width), MAX_WIDTH)
+        return min(width / self.width, 0.95)
+
     def figure_size(self, *, has_legend: bool) -> tuple[float, float]:
-        """Make images large enough to see, and for texts to fit.
+        """Make images large enough to see, and for texts to fit, if there are few.
 
         Parameters
         ----------
@@ -67,9 +75,8 @@ class Sheet(NamedTuple):
         width, height : float
             In inches.
         """
-        cell = min(max(6.4, 0.56 * self.width) / self.width, 0.95)
-        height = cell * (self.total_height + HEAD) + (0.8 if has_legend else 0.55)
-        return max(3.6, cell * self.width), height
+        height = self.cell * (self.total_height + HEAD) + (0.8 if has_legend else 0.55)
+        return max(3.6, self.cell * self.width), height
 
     def left(self, column: int) -> float:
         """Give the left edge of a column.

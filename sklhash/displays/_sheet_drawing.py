@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ._names import in_bits
 from ._sheet import HEAD, Sheet
-from ._styles import GREEN, VERMILION
+from ._styles import GREEN, VERMILION, ink
 
 #: Frames of hits, of misses, and of images of which nothing is known; thinner ones
 #: around small images.
@@ -127,13 +127,13 @@ class SheetDrawing:
                 ha="center",
                 va="top",
                 fontsize=8 * self.scale,
-                color="0.25",
+                color=ink(0.75),
             )
         return texts
 
     def finish(self) -> None:
         """Head the columns; hide everything that makes axes of a sheet."""
-        style: dict[str, Any] = {"va": "bottom", "color": "0.25"}
+        style: dict[str, Any] = {"va": "bottom", "color": ink(0.75)}
         style["fontsize"] = 10 * self.scale
         self.ax.text(0.5, -0.1, "query", ha="center", **style)
         self.ax.text(self.sheet.left(1), -0.1, "nearest first", ha="left", **style)
@@ -148,11 +148,12 @@ class SheetDrawing:
 
 
 def scale_of(ax: Any, sheet: Sheet) -> float:
-    """Give a factor for frames and texts to fit the images on small axes.
+    """Give a factor for frames and texts to fit small images.
 
     Parameters
     ----------
-    ax : Axes
+    ax : Axes, sequence of one, or None
+        None for a figure of the sheet's own.
     sheet : Sheet
 
     Returns
@@ -160,10 +161,13 @@ def scale_of(ax: Any, sheet: Sheet) -> float:
     scale : float
         1 at most.
     """
-    box = ax.get_window_extent()
-    height = sheet.total_height + HEAD
-    pixels = min(box.width / sheet.width, box.height / height)
-    return float(np.clip(72 * pixels / ax.figure.dpi / FULL_SIZE, 0.3, 1))
+    inches = sheet.cell
+    if ax is not None:
+        (ax,) = np.ravel(np.asarray(ax, dtype=object))
+        box = ax.get_window_extent()
+        height = sheet.total_height + HEAD
+        inches = min(box.width / sheet.width, box.height / height) / ax.figure.dpi
+    return float(np.clip(72 * inches / FULL_SIZE, 0.3, 1))
 
 
 def _cells(rows: Rows) -> Iterator[tuple[tuple[int, int], NDArray[Any]]]:

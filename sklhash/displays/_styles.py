@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 #: Colours of Okabe and Ito, which the colour-blind can tell apart; without their
-#: yellow, which is too pale for lines on white.
+#: yellow, which is too pale for lines on white. The last stands for the text's colour.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 BLUE, VERMILION, GREEN = COLORS[:3]
 #: Seven, nine and four: the curves repeat only after 252.
@@ -13,8 +13,24 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 LINE_STYLES = ("-", "--", "-.", ":")
 #: Line styles of references: none that a curve among the first seven has.
 REFERENCE_STYLES = ((0, (6, 3)), (0, (1.5, 2)), (0, (8, 3, 1.5, 3)), (0, (3, 1.5)))
-#: What lies below this is no curve: references, marks, grid.
-CURVE_ZORDER = 2.0
+
+
+def ink(strength: float) -> tuple[float, ...]:
+    """Give the colour of texts, lighter on light styles and darker on dark ones.
+
+    Parameters
+    ----------
+    strength : float
+        From 0, which cannot be seen, to 1.
+
+    Returns
+    -------
+    color : tuple of float
+    """
+    from matplotlib import rcParams
+    from matplotlib.colors import to_rgba
+
+    return to_rgba(rcParams["text.color"], strength)
 
 
 def curve_style(i: int) -> dict[str, Any]:
@@ -31,16 +47,18 @@ def curve_style(i: int) -> dict[str, Any]:
         markers after 9.
     """
     return {
-        "color": COLORS[i % len(COLORS)],
+        "color": COLORS[i % len(COLORS)] if (i + 1) % len(COLORS) else ink(1),
         "marker": MARKERS[i % len(MARKERS)],
         "linestyle": LINE_STYLES[i // len(COLORS) % len(LINE_STYLES)],
         "markersize": 5,
         "linewidth": 1.6,
-        "zorder": CURVE_ZORDER + 0.5,
+        "zorder": 2.5,
     }
 
 
-def line_options(i: int, name: str | None, given: dict[str, Any]) -> dict[str, Any]:
+def line_options(
+    i: int, name: str | None, given: dict[str, Any], **style: Any
+) -> dict[str, Any]:
     """Give keywords of a line: the i-th style, but what the caller says has the word.
 
     Parameters
@@ -50,6 +68,8 @@ def line_options(i: int, name: str | None, given: dict[str, Any]) -> dict[str, A
         Name in the legend.
     given : dict
         The caller's; short names, such as ``c`` and ``ls``, are understood.
+    **style
+        What is different in the i-th style.
 
     Returns
     -------
@@ -58,4 +78,32 @@ def line_options(i: int, name: str | None, given: dict[str, Any]) -> dict[str, A
     from matplotlib.cbook import normalize_kwargs
     from matplotlib.lines import Line2D
 
-    return {**curve_style(i), "label": name, **normalize_kwargs(given, Line2D)}
+    return {**curve_style(i), **style, "label": name, **normalize_kwargs(given, Line2D)}
+
+
+def errorbar_options(i: int, name: str | None, given: dict[str, Any]) -> dict[str, Any]:
+    """Give keywords of `Axes.errorbar`; a format string, too, has the word.
+
+    Parameters
+    ----------
+    i : int
+    name : str or None
+        Name in the legend.
+    given : dict
+        The caller's.
+
+    Returns
+    -------
+    options : dict
+    """
+    options = line_options(i, name, given)
+    fmt = given.get("fmt") or ""
+    told = {"marker", "linestyle"} if fmt else set()
+    if fmt.lower() != "none" and set(fmt) & set("rgbcmykwC"):
+        told.add("color")
+    style = curve_style(i)
+    return {
+        key: value
+        for key, value in options.items()
+        if key not in told or value != style[key]
+    }

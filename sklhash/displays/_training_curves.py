@@ -10,16 +10,13 @@ from numpy.typing import NDArray
 
 from sklhash.encoding import last_step
 
-from ._axes import (
-    add_legend,
-    check_can_plot,
-    count_curves,
-    several_axes,
-    tidy,
-    whole_ticks,
-)
+from ._arguments import check_mapping
+from ._axes import check_can_plot, several_axes, tidy, whole_ticks
+from ._legends import add_legend
+from ._limits import set_limits
+from ._marks import mark, next_number
 from ._names import name_of
-from ._styles import line_options
+from ._styles import LINE_STYLES, REFERENCE_STYLES, line_options
 
 #: Losses, and what else is recorded that is no term of them.
 LOSSES = {
@@ -81,7 +78,8 @@ class TrainingCurvesDisplay:
         ----------
         ax : Axes or sequence of 3 Axes, default=None
             Three axes, or one whose place is divided; None for a new figure.
-            ``ax=display.ax_`` adds the curves of another hasher.
+            ``ax=display.ax_`` adds the curves of another hasher, in a colour of its own
+            and a line style for each of its losses.
         name : str, default=None
             Name in the legend; None for the display's own.
         terms : sequence of str, default=None
@@ -96,8 +94,11 @@ class TrainingCurvesDisplay:
 
         Raises
         ------
+        TypeError
+            If `curves` is no dict, or `terms` no sequence of names.
         ValueError
-            If there is no 'train_loss', a term is unknown, or lengths differ.
+            If there is no 'train_loss', a term is unknown or no loss, lengths differ,
+            or one axes was divided before.
 
         Examples
         --------
@@ -110,32 +111,29 @@ class TrainingCurvesDisplay:
         curves = _check_curves(self.curves)
         drawn = self._losses(curves, terms)
         owner = "TrainingCurvesDisplay.plot"
-        self.ax_ = several_axes(ax, 3, _lay_out, owner, (7.2, 4.6))
-        self.figure_ = self.ax_[0].figure
-        self.lines_: dict[str, Any] = {}
-        name = name or self.name
-        for key in drawn:
-            label = LOSSES.get(key, f"term: {key}")
-            self._draw(0, key, f"{name}, {label}" if name else label, curves, kwargs)
-        for i, key in enumerate(("bit_balance", "distinct_codes"), start=1):
-            if key in curves:
-                self._draw(i, key, name, curves, kwargs)
-        self._finish()
+        with several_axes(ax, 3, _lay_out, owner, (7.2, 4.6)) as self.ax_:
+            self.figure_ = self.ax_[0].figure
+            self.lines_: dict[str, Any] = {}
+            name = name or self.name
+            first = next_number(self.ax_[0])
+            for i, key in enumerate(drawn):
+                label = LOSSES.get(key, f"term: {key}")
+                label = f"{name}, {label}" if name else label
+                self._draw(0, key, curves, kwargs, label, _look(first, i))
+            for i, key in enumerate(("bit_balance", "distinct_codes"), start=1):
+                if key in curves:
+                    self._draw(i, key, curves, kwargs, name, _look(first, 0))
+            self._finish()
         return self
 
     def _losses(
         self, curves: dict[str, NDArray[Any]], terms: Sequence[str] | None
     ) -> list[str]:
         """List the curves to draw as losses."""
-        unknown = set(terms or ()) - set(curves)
-        if unknown:
-            raise ValueError(
-                f"terms must be among the curves, {', '.join(curves)}; got "
-                f"{', '.join(sorted(unknown))}"
-            )
         losses = [key for key in LOSSES if key in curves]
         if terms is not None:
-            return losses + [key for key in terms if key not in losses]
+            _check_terms(terms, [key for key in curves if key not in OTHERS])
+            return list(dict.fromkeys([*losses, *terms]))
         found = [
             key
             for key in curves
@@ -149,22 +147,26 @@ class TrainingCurvesDisplay:
         self,
         i: int,
         key: str,
-        label: str | None,
         curves: dict[str, NDArray[Any]],
         kwargs: dict[str, Any],
+        label: str | None,
+        look: tuple[int, dict[str, Any]],
     ) -> None:
-        ax = self.ax_[i]
-        options = line_options(count_curves(ax), label, kwargs)
+        number, style = look
+        options = line_options(number, label, kwargs, **style)
         if len(curves[key]) > 12:
             options.setdefault("markevery", 0.12)
-        (self.lines_[key],) = ax.plot(curves["epoch"], curves[key], **options)
+        (self.lines_[key],) = self.ax_[i].plot(curves["epoch"], curves[key], **options)
+        mark(self.lines_[key], "curve", number)
 
     def _finish(self) -> None:
         loss, balance, distinct = self.ax_
         loss.set(title="Loss", xlabel="epoch", ylabel="loss")
-        balance.set(title="Bit balance", ylabel="1 is even", ylim=(0, 1.05))
+        balance.set(title="Bit balance", ylabel="1 is even")
+        set_limits(balance, "y", 0, 1.05)
         distinct.set(title="Distinct codes", xlabel="epoch")
-        distinct.set_ylim(bottom=0)
+        if distinct.get_yscale() == "linear":
+            distinct.set_ylim(bottom=0)
         for ax in self.ax_:
             whole_ticks(ax.xaxis, most=6)
             tidy(ax)
@@ -225,8 +227,29 @@ def _add_legend_below(ax: Any) -> None:
     add_legend(ax, ncols=2, loc="upper center", bbox_to_anchor=below, frameon=False)
 
 
+def _look(first: int, i: int) -> tuple[int, dict[str, Any]]:
+    """Give the i-th loss a colour if the hasher is the first, else a line style."""
+    if first == 0:
+        return i, {}
+    styles = LINE_STYLES + REFERENCE_STYLES
+    return first, {"linestyle": styles[i % len(styles)]}
+
+
+def _check_terms(terms: Any, known: list[str]) -> None:
+    """Refuse what is no list of losses."""
+    if isinstance(terms, str):
+        raise TypeError(f"terms must be a sequence of names, as [{terms!r}]; got str")
+    unknown = [str(each) for each in terms if each not in known]
+    if unknown:
+        raise ValueError(
+            f"terms must be among the curves of losses, {', '.join(known)}; got "
+            f"{', '.join(unknown)}"
+        )
+
+
 def _check_curves(curves: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """Take the curves as arrays of one length, with the numbers of the epochs."""
+    check_mapping(curves, "curves", "{'train_loss': [0.9, 0.7]}")
     arrays = {key: np.asarray(curve) for key, curve in curves.items()}
     if "train_loss" not in arrays:
         raise ValueError(
