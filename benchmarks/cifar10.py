@@ -7,7 +7,8 @@ The file holds features `X`, classes `y`, row numbers `query1000_idx` (the queri
 the whole gallery, the others from the 5,000 labelled rows. A gallery row is relevant to
 a query of its class. Scores are tie-aware (the mean over all orders of equally distant
 rows): mAP over the whole ranking, and mAP@5000 divided by the relevant rows found, as
-most published code on hashing does. Times are of one process; they depend on the machine.
+most published code on hashing does. Times are of one process; they depend on the
+machine.
 
 Without a file the script does the same with scikit-learn's digits, in seconds.
 """

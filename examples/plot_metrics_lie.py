@@ -109,8 +109,8 @@ print(", ".join(f"{rule} {value:.2f}" for rule, value in constant.items()))
 # ------------
 # Average precision at k divides by the best that is possible in k places (``min``), by
 # all relevant items (``relevant``), or by those that were found (``retrieved``). The
-# last is what most published code on hashing does. It asks only whether what was found was found
-# early, not how much was missed.
+# last is what most published code on hashing does. It asks only whether what was found
+# was found early, not how much was missed.
 
 cutoffs = [5, 10, 20, 50, 100, 200, 500, len(y_gallery)]
 denominators = {

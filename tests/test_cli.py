@@ -1,16 +1,20 @@
 """The command line: reading files, encoding, searching, and one-line errors."""
 
 import csv
+import gzip
 import os
 import signal
 import subprocess
 import sys
 import tracemalloc
+import zipfile
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
+from pyarrow import parquet
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -197,6 +201,37 @@ def test_saved_row_numbers_are_no_feature(tmp_path):
     assert rows.notes == ["the first column has no name: taken as row numbers"]
 
 
+def test_named_row_names_are_no_feature(tmp_path):
+    """Row names of pandas in a Parquet file, of any type, are left out."""
+    for index in (pd.Index([7, 8], name="id"), pd.Index(["x", "y"])):
+        frame = pd.DataFrame({"a": [0.5, 2], "b": [1, 0]}, index=index)
+        frame.to_parquet(tmp_path / "rows.parquet")
+        rows = open_rows(tmp_path / "rows.parquet")
+        assert_array_equal(rows.read()[0], [[0.5, 1], [2, 0]])
+        assert rows.notes[0].endswith("row names, taken for no feature")
+
+
+@pytest.mark.parametrize(
+    "text", ["a, b,y\n1, 2,3\n4, 5,6\n", "a,b,y\n1,2,3,\n4,5,6,\n"]
+)
+def test_blanks_and_commas_at_the_end(text, tmp_path):
+    """Blanks before names are no part of them; a last comma begins no column."""
+    (tmp_path / "rows.csv").write_text(text)
+    rows = open_rows(tmp_path / "rows.csv", ["a,b"])
+    assert_array_equal(rows.read()[0], [[1, 2], [4, 5]])
+    assert_array_equal(rows.read()[1], [3, 6])
+    names = {"pd": pd}
+    exec("\n".join(rows.as_python()), names)
+    assert_array_equal(names["X"], rows.read()[0])
+    assert_array_equal(names["y"], [3, 6])
+
+
+def test_first_line_of_numbers_with_a_gap(tmp_path):
+    """A number that is missing in the first line does not make it a line of names."""
+    (tmp_path / "rows.csv").write_text("1.5,,2\n1.5,3,4\n")
+    assert np.isnan(open_rows(tmp_path / "rows.csv").read()[0]).sum() == 1
+
+
 def test_packed_labels(tmp_path, rng):
     """Labels packed eight to a byte are unpacked; half floats become floats."""
     Y = rng.rand(30, 11) < 0.3
@@ -296,6 +331,25 @@ def test_radius_and_csv(digits, tmp_path, capsys):
         assert_array_equal(file["positions"], np.concatenate(positions))
         assert_array_equal(np.diff(file["indptr"]), [len(own) for own in positions])
     assert "and 40 queries more" in capsys.readouterr().out
+
+
+def test_radius_that_finds_too_much(tmp_path, monkeypatch, capsys):
+    """A search that would fill the memory is refused; a smaller one is not."""
+    monkeypatch.setattr(_search, "MAX_FOUND", 600)
+    PackedCodes.from_codes(np.eye(32)).save(tmp_path / "codes.npy")
+    options = ["--codes", tmp_path / "codes.npy", "--radius"]
+    assert call("search", tmp_path / "codes.npy", *options, 2) == 2
+    assert "--radius 2: about 1e+03 codes lie that near" in capsys.readouterr().err
+    assert call("search", tmp_path / "codes.npy", *options, 1) == 0
+
+
+def test_model_of_codes_is_not_used(tmp_path, capsys):
+    """Who gives a model for queries that are codes is told so."""
+    PackedCodes.from_codes(np.eye(32)).save(tmp_path / "codes.npy")
+    (tmp_path / "m.skops").touch()
+    options = ["--codes", tmp_path / "codes.npy", "--model", tmp_path / "m.skops"]
+    assert call("search", tmp_path / "codes.npy", *options) == 0
+    assert "codes.npy holds codes: --model is not used" in capsys.readouterr().err
 
 
 def test_search_prints_everything_of_few(digits, tmp_path, capsys):
@@ -419,7 +473,55 @@ def write_bad_files(folder):
     (folder / "data.xlsx").touch()
     (folder / "file").touch()
     PackedCodes.from_codes(np.eye(8)).save(folder / "codes.npy")
+    write_damaged_files(folder)
+    write_odd_tables(folder)
     ITQ(8).fit(np.random.RandomState(0).rand(9, 3))
+
+
+def write_damaged_files(folder):
+    """Make files that are cut off or changed, and arrays that do not fit together."""
+    X, path = np.random.RandomState(0).rand(40, 3), folder / "changed.npz"
+    np.savez_compressed(path, X=X)
+    content = bytearray(path.read_bytes())
+    content[200] ^= 255
+    path.write_bytes(content)
+    with zipfile.ZipFile(folder / "raw.npz", "w") as archive:
+        archive.writestr("X", b"text")
+    np.save(folder / "cut.npy", X)
+    (folder / "cut.npy").write_bytes((folder / "cut.npy").read_bytes()[:300])
+    (folder / "nothing.npy").touch()
+    lines = gzip.compress(b"a,b\n" + X[:, :2].astype("S9").tobytes())
+    (folder / "cut.csv.gz").write_bytes(lines[:-30])
+    np.savez(folder / "length.npz", X=X, y=np.zeros(30))
+    np.savez(folder / "packed.npz", X=X, labels_packed=X, n_labels=3)
+    np.savez(
+        folder / "count.npz", X=X, labels_packed=np.ones((40, 1), "u1"), n_labels=9
+    )
+    np.savez(folder / "mask.npz", X=X, query_idx=X[:, 0] < 0.5)
+    np.savez(folder / "far.npz", X=X, query_idx=[3, 40])
+
+
+def write_odd_tables(folder):
+    """Make tables with fields, values or characters that they should not have."""
+    for name, text in {
+        "more.csv": "a,b\n" + "1,2,3\n" * 30,
+        "late.csv": "a,b,y\n" + "1,2,3\n" * 120 + "1,2,3,4\n",
+        "names.csv": "a,b\n",
+        "semicolons.csv": "a;b\n1;2\n",
+    }.items():
+        (folder / name).write_text(text)
+    (folder / "latin.csv").write_bytes(b"a,y\n" + b"1,x\n" * 120 + b"1,\xe9\n")
+    v, lists = [[1, 2], [3, 4]], [["a"], ["b", None]]
+    table = pa.table([[1, 2], [3, 4]], names=["a", "a"])
+    parquet.write_table(table, folder / "twice.parquet")
+    for name, columns in {
+        "null": {"v": v, "y": lists},
+        "row": {"v": [[1, 2], None]},
+        "strings": {"v": lists},
+        "bool": {"a": [True, None]},
+        "labels": {"a": [1, 2], "v": v, "w": v},
+    }.items():
+        parquet.write_table(pa.table(columns), folder / f"{name}.parquet")
 
 
 OUT = ["--out", "{tmp}/out.npy"]
@@ -476,6 +578,37 @@ ERRORS = [
     (["search", "{bad}/codes.npy", *CODES, "--neighbors", "3", "--out", "x.txt"],
      "must end in .npz or .csv"),
     (["search", "q.npy", *CODES, "--neighbors", "3"], "q.npy: there is no such file"),
+    (["search", "{bad}/codes.npy", *CODES, "--neighbors", "3", "--model", "m.skops"],
+     "--model m.skops: there is no such file"),
+    (["compare", "{bad}/changed.npz"], "changed.npz: X is damaged or cut off: write"),
+    (["compare", "{bad}/raw.npz"], "raw.npz: X is no array"),
+    (["compare", "{bad}/cut.npy"], "cut.npy is damaged or cut off: write it again"),
+    (["compare", "{ok}/rows.npy", "--labels", "{bad}/nothing.npy"], "is damaged or"),
+    (["compare", "{bad}/cut.csv.gz"], "cut.csv.gz is damaged or cut off (Compressed"),
+    (["compare", "{bad}/length.npz"], "y has 30 labels, but X 40 rows"),
+    (["compare", "{bad}/packed.npz"], "holds no packed labels: make them by numpy"),
+    (["compare", "{bad}/count.npz"], "n_labels is 9, but labels_packed has room for 1"),
+    (["compare", "{bad}/mask.npz"], "must hold row numbers (of a mask, numpy.flatnon"),
+    (["compare", "{bad}/far.npz"], "query_idx holds 3 to 40, but the rows are 0 to 39"),
+    (["compare", "{bad}/more.csv"], "lines with more fields than the first line"),
+    (["compare", "{bad}/late.csv"], "late.csv cannot be read: Error tokenizing data"),
+    (["compare", "{bad}/names.csv"], "names.csv holds no rows"),
+    (["compare", "{bad}/semicolons.csv"], "separated by semicolons: convert them to"),
+    (["compare", "{bad}/latin.csv"], "latin.csv is no UTF-8 text: save it as UTF-8"),
+    (["compare", "{bad}/twice.parquet"], "several columns of one name: a; rename them"),
+    (["compare", "{bad}/null.parquet"], "column 'y' has lists that hold nothing"),
+    (["compare", "{bad}/row.parquet"], "column 'v' holds nothing in 1 rows or places, "
+     "the first of them 1 (counted from 0)"),
+    (["compare", "{bad}/strings.parquet"], "holds lists of string, not of numbers"),
+    (["compare", "{bad}/bool.parquet"], "column 'a' holds nothing in 1 rows or places"),
+    (["compare", "{bad}/labels.parquet", "--labels", "v", "w"], "name one column of"),
+    (["compare", "{ok}/rows.npz", "--hashers", "itq:max_iter=abc"], "'itq:max_iter=abc'"
+     ": The 'max_iter' parameter of ITQ must be"),
+    (["compare", "{ok}/rows.npz", "--hashers", "itq:n_bits=9"], "n_bits is set by --b"),
+    (["compare", "{ok}/rows.npz", "--queries", "5000"], "--queries 5000 asks for 5000"),
+    (["compare", "{ok}/rows.npz", "--jobs", "0"], "--jobs: 0 jobs do nothing"),
+    (["compare", "no.npz", "--seed", "4294967296"], "--seed: 4294967296 is more than"),
+    (["encode", "no.npy", *OUT, "--bits", "70000"], "--bits: 70000 is more than 65535"),
 ]  # fmt: skip
 
 
@@ -513,6 +646,18 @@ def test_missing_packages_are_named():
     """Without an optional package the error says what to install."""
     with pytest.raises(ValueError, match=r'.csv file needs nowhere: pip install "sklh'):
         require("nowhere", "cli", "a .csv file")
+
+
+def test_missing_torch_is_named(monkeypatch):
+    """Networks without torch are refused before any work, with a way out."""
+
+    def missing(name):
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr(sklhash, "__getattr__", missing)
+    monkeypatch.setitem(HASHERS, "net", ("NetHasher", {}, "a network", False))
+    with pytest.raises(ValueError, match="'net' needs torch: pip install torch, or"):
+        make_hasher("net")
 
 
 def test_other_bits_do_not_compare(folder, digits, tmp_path, capsys):

@@ -1,8 +1,12 @@
 """What `sklhash compare` prints and writes."""
 
 import csv
+import dataclasses
 import json
 import math
+import os
+import subprocess
+import sys
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -11,14 +15,14 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
-from sklhash import ITQ, PCAHashing, RandomHyperplaneHashing
-from sklhash.cli import main
+from sklhash import ITQ, PCAHashing, RandomHyperplaneHashing, cli
+from sklhash.cli import _compare, main
 from sklhash.cli._answer import Answer, find_answer
 from sklhash.cli._compare import read_all
 from sklhash.cli._figures import inline
 from sklhash.cli._files import open_rows
 from sklhash.cli._html import page
-from sklhash.cli._report import Report, as_json
+from sklhash.cli._report import Report, as_json, write_report
 from sklhash.cli._splits import make_splits
 from sklhash.cli._words import bytes_in_words, score_in_words, seconds_in_words
 from sklhash.model_selection import RetrievalSplit, compare_hashers
@@ -306,6 +310,68 @@ def test_without_labels_and_with_failures(digits, tmp_path, capsys):
     assert "30 queries, 170 rows in the gallery, 100 rows to learn from" in texts
     assert "10 nearest" in texts
     assert parsed.tags.count("svg") == 2  # no classes, no precision
+
+
+@pytest.fixture
+def quick(tmp_path, rng):
+    """Arguments of a comparison that takes no time, and its folder."""
+    np.savez(tmp_path / "d.npz", X=rng.rand(60, 6), y=np.arange(60) % 3)
+    options = ["--hashers", "lsh,LSH", "--bits", "4", "--splits", "1"]
+    out = ["--metrics", "map", "--out", str(tmp_path / "out")]
+    return ["compare", str(tmp_path / "d.npz"), *options, *out], tmp_path / "out"
+
+
+def test_second_interrupt_keeps_the_runs(quick, monkeypatch):
+    """Who loses patience after the runs has them in a table already."""
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_compare, "find_answer", interrupted)
+    assert main(quick[0]) == 130
+    assert [path.name for path in quick[1].iterdir()] == ["comparison.csv"]
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), OSError(28, "No space left")])
+def test_report_outlives_the_output(error, quick, monkeypatch):
+    """If nothing can be printed, the report is there all the same."""
+
+    def closed(*arguments):
+        raise error
+
+    monkeypatch.setattr(_compare, "_print_result", closed)
+    monkeypatch.setattr(cli, "_print_no_more", lambda: None)
+    monkeypatch.setattr(_compare, "draw_figures", lambda *_: [])
+    assert main(quick[0]) == (0 if isinstance(error, BrokenPipeError) else 2)
+    assert (quick[1] / "report.html").exists()
+    with open(quick[1] / "comparison.csv", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 1 + 2  # LSH is lsh; two in floats
+
+
+def test_closed_pipe_is_silent(quick):
+    """A reader that leaves, such as head, makes no noise."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "sklhash", *quick[0][:-2]]
+    run = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (run.returncode, run.stderr) == (0, b"")
+
+
+def test_names_that_are_no_text(tmp_path):
+    """A file name of other bytes than text does not cost the report."""
+    answer, facts = Answer(None, 0, ["none"]), {"Data": "\udce9.npz"}
+    write_report(Report(comparison(), answer, "\udce9.npz", facts), [], tmp_path)
+    assert "?.npz" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_no_intervals_after_an_interrupt(digits):
+    """Who has stopped a comparison does not wait for intervals."""
+    hashers = {"one": ITQ(max_iter=1), "two": ITQ(max_iter=2)}
+    X, y = digits[0][:100], digits[1][:100]
+    made = compare_hashers(hashers, X, y, n_bits=8, splits=1, metrics="map")
+    stopped = dataclasses.replace(made, complete=False)
+    assert len(find_answer(stopped, 512).sentences) == 1
 
 
 def test_split_of_the_file(tmp_path, rng, capsys):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 from ._arguments import build_parser
 from ._errors import in_one_line
+from ._words import say
 
 __all__ = ["main"]
 
@@ -45,18 +48,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command is None:
         parser.print_help(sys.stderr)
         return WRONG
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name that cannot be shown is no error
+            stream.reconfigure(errors="replace")
     try:
-        # Only now, so that help is quick.
-        command = import_module(f"._{arguments.command}", __name__)
-        return int(command.run(arguments))
+        return _run(arguments)
     except KeyboardInterrupt:
-        print("sklhash: stopped", file=sys.stderr)
+        say("stopped")
         return INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe, such as head, has left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()
         return FINE
     except (ValueError, OSError, ImportError, MemoryError) as error:
         if arguments.traceback:
             raise
-        print(f"sklhash: error: {in_one_line(error)}", file=sys.stderr)
+        say(f"error: {in_one_line(error)}")
         return WRONG
+
+
+def _run(arguments: Namespace) -> int:
+    # Only now, so that help is quick.
+    command = import_module(f"._{arguments.command}", __name__)
+    status = int(command.run(arguments))
+    if sys.stdout is not None:
+        try:
+            sys.stdout.flush()
+        except OSError:  # a full disk or a closed pipe: not once more at exit
+            _print_no_more()
+            raise
+    return status
+
+
+def _print_no_more() -> None:
+    with suppress(OSError), open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())

@@ -54,7 +54,8 @@ def find_answer(comparison: Any, row_bytes: int) -> Answer:
     sentences = [_headline(best, metric, row_bytes) + _others(best, rows, metric)]
     if best["n_runs"] > 1 and len(comparison.n_bits) > 1:
         sentences.append(_fewest(best, few, coded, metric))
-    for n_bits in comparison.n_bits:
+    # Intervals take seconds, which whoever has stopped the comparison will not wait.
+    for n_bits in comparison.n_bits if comparison.complete else ():
         at_length = [row for row in coded if row["n_bits"] == n_bits]
         if len(at_length) > 1:
             sentences.append(_at_length(comparison, at_length, metric))

@@ -8,93 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ._hashers import describe_all
-
-ABOUT = "Learn binary codes and search them."
-
-ABOUT_MORE = """\
-examples:
-  python -m sklhash compare digits.npz --hashers itq,sh --bits 16 32 64 --out report
-  python -m sklhash encode vectors.npy --out codes.npy --save-model model.skops
-  python -m sklhash search queries.npy --codes codes.npy --model model.skops
-
-python -m sklhash COMMAND --help tells more.
-"""
-
-SHORT = {
-    "compare": "which method, and how many bits, for my data?",
-    "encode": "hash a file of rows, larger than memory if need be, to codes",
-    "search": "find the codes nearest to queries",
-}
-
-USAGE = {
-    "compare": "DATA [--hashers NAME ...] [--bits N ...] [--out FOLDER] [options]",
-    "encode": "DATA --out CODES.npy [--hasher NAME] [--bits N] [options]",
-    "search": "QUERIES --codes CODES.npy [--model MODEL] [--out FILE] [options]",
-}
-
-DATA_HELP = """\
-DATA may be .npz (rows X, labels y, or those named by --features and --labels),
-.npy (rows only), .csv or .parquet (a column a feature, or one column of lists of
-numbers). A column named y, label, labels, target or class is taken as the labels.
-"""
-
-COMPARE = f"""\
-Fit hashers at several code lengths, search with their codes, and tell which is best.
-
-{DATA_HELP}
-Without labels, the relevant rows of a query are its nearest ones in floats.
-The keys query_idx, db_idx and train_idx of a .npz file are its split, and used unless
---splits is given.
-"""
-
-COMPARE_MORE = f"""\
-hashers (parameters after colons, such as itq:max_iter=100):
-{describe_all()}
-
-examples:
-  python -m sklhash compare digits.npz --hashers itq,sh,uhga --bits 16 64 --out report
-  python -m sklhash compare table.csv --labels species --scale --hashers lsh,itq,sdh
-  python -m sklhash compare vectors.parquet --features embedding --labels none --jobs 4
-
-Ctrl-C stops; what is finished by then is reported.
-"""
-
-ENCODE = f"""\
-Hash all rows of a file to packed codes, with bounded memory: .npy files are mapped,
-.csv and .parquet files read in parts. (.npz files are loaded whole.)
-
-{DATA_HELP}"""
-
-ENCODE_MORE = """\
-The hasher learns from --train-rows rows drawn at random, unless --model gives a fitted
-one. A .skops model is safe to load; loading a .joblib model runs code of whoever made
-it, so load your own only. The codes file appears when it is complete, never before.
-
-examples:
-  python -m sklhash encode vectors.npy --hasher itq --bits 64 --out codes.npy \\
-      --save-model model.skops
-  python -m sklhash encode more.npy --model model.skops --out more-codes.npy
-  python -m sklhash encode table.csv --features 'v*' --hasher agh --out codes.npy
-"""
-
-SEARCH = """\
-Find the codes nearest to each query, exactly, by counting differing bits. The file of
-codes is mapped and searched in parts, so it may be larger than memory.
-
-QUERIES is a file of rows, which --model hashes, or of codes by sklhash encode.
-"""
-
-SEARCH_MORE = """\
-A .npz result holds distances (bits) and positions (from 0), of shape (queries,
-neighbors); with --radius one after the other, query i from indptr[i] to indptr[i + 1].
-
-examples:
-  python -m sklhash search queries.npy --codes codes.npy --model model.skops
-  python -m sklhash search queries.csv --codes codes.npy --model model.skops \\
-      --neighbors 100 --out neighbors.npz
-  python -m sklhash search query-codes.npy --codes codes.npy --radius 8 --out near.csv
-"""
+from . import _help as texts
 
 
 class _Parser(ArgumentParser):
@@ -114,8 +28,8 @@ def build_parser() -> ArgumentParser:
     """
     parser = _Parser(
         "python -m sklhash",
-        description=ABOUT,
-        epilog=ABOUT_MORE,
+        description=texts.ABOUT,
+        epilog=texts.ABOUT_MORE,
         formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -130,7 +44,7 @@ def build_parser() -> ArgumentParser:
 
 
 def _add_compare(commands: Any) -> None:
-    command = _add_command(commands, "compare", COMPARE, COMPARE_MORE)
+    command = _add_command(commands, "compare", texts.COMPARE, texts.COMPARE_MORE)
     add = command.add_argument
     add("data", metavar="DATA", type=Path, help="file of rows")
     add(
@@ -184,11 +98,11 @@ def _add_compare(commands: Any) -> None:
 
 
 def _add_encode(commands: Any) -> None:
-    command = _add_command(commands, "encode", ENCODE, ENCODE_MORE)
+    command = _add_command(commands, "encode", texts.ENCODE, texts.ENCODE_MORE)
     add = command.add_argument
     add("data", metavar="DATA", type=Path, help="file of rows")
     add("--hasher", metavar="NAME", default="itq", help="see compare (default: itq)")
-    add("--bits", type=_whole(1), default=64, metavar="N", help="(default: 64)")
+    add("--bits", type=_whole(1, 65_535), default=64, metavar="N", help="(default: 64)")
     add(
         "--out",
         type=Path,
@@ -211,7 +125,7 @@ def _add_encode(commands: Any) -> None:
 
 
 def _add_search(commands: Any) -> None:
-    command = _add_command(commands, "search", SEARCH, SEARCH_MORE)
+    command = _add_command(commands, "search", texts.SEARCH, texts.SEARCH_MORE)
     add = command.add_argument
     add("queries", metavar="QUERIES", type=Path, help="file of rows or of codes")
     add(
@@ -231,14 +145,14 @@ def _add_search(commands: Any) -> None:
     )
     add("--out", type=Path, metavar="FILE", help=".npz or .csv")
     add("--features", nargs="+", metavar="NAME", help="key or columns of QUERIES")
-    add("--jobs", type=int, metavar="N", help="threads (default: 1; -1: all cores)")
+    add("--jobs", type=_jobs, metavar="N", help="threads (default: 1; -1: all cores)")
 
 
 def _add_command(commands: Any, name: str, about: str, more: str) -> ArgumentParser:
     command: ArgumentParser = commands.add_parser(
         name,
-        help=SHORT[name],
-        usage=f"python -m sklhash {name} {USAGE[name]}",
+        help=texts.SHORT[name],
+        usage=f"python -m sklhash {name} {texts.USAGE[name]}",
         description=about,
         epilog=more,
         formatter_class=RawDescriptionHelpFormatter,
@@ -267,19 +181,20 @@ def _add_columns(command: ArgumentParser) -> None:
 
 
 def _add_seed_and_jobs(command: ArgumentParser) -> None:
+    seed = _whole(0, 2**32 - 1)
     command.add_argument(
-        "--seed", type=_whole(0), default=0, metavar="N", help="(default: 0)"
+        "--seed", type=seed, default=0, metavar="N", help="(default: 0)"
     )
     command.add_argument(
         "--jobs",
-        type=int,
+        type=_jobs,
         metavar="N",
         help="processes or threads at a time (default: 1; -1: all cores)",
     )
 
 
-def _whole(least: int) -> Callable[[str], int]:
-    """Give what reads a whole number that is not too small."""
+def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """Give what reads a whole number that is neither too small nor too large."""
 
     def read(text: str) -> int:
         try:
@@ -288,6 +203,16 @@ def _whole(least: int) -> Callable[[str], int]:
             raise ArgumentTypeError(f"{text!r} is no whole number") from error
         if number < least:
             raise ArgumentTypeError(f"{number} is less than {least}")
+        if most is not None and number > most:
+            raise ArgumentTypeError(f"{number} is more than {most}")
         return number
 
     return read
+
+
+def _jobs(text: str) -> int:
+    """Read a number of jobs, which may count from the number of cores down."""
+    number = _whole(-(2**31))(text)
+    if number == 0:
+        raise ArgumentTypeError("0 jobs do nothing: 1 or more, or -1 for all cores")
+    return number

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ from numpy.typing import NDArray
 
 from sklhash.rows import release
 
-from ._errors import CommandError, did_you_mean, list_names
-from ._labels import check_labels
+from ._errors import DAMAGED, CommandError, did_you_mean, list_names
+from ._labels import check_labels, holds_objects
 from ._rows import Batch, RowFile
 
 
@@ -103,10 +102,13 @@ def open_npy(path: Path, features: list[str], labels: list[str]) -> ArrayRows:
     try:
         X = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise CommandError(
-            f"{path} is no plain .npy file of numbers (objects are not read, as that "
-            "could run code): save an array of floats by numpy.save"
-        ) from error
+        why = "is damaged or cut off: write it again by numpy.save"
+        if holds_objects(error):
+            why = (
+                "is no plain .npy file of numbers (objects are not read, as that could "
+                "run code): save an array of floats by numpy.save"
+            )
+        raise CommandError(f"{path} {why}") from error
     if not isinstance(X, np.ndarray):
         raise CommandError(f"{path} is a .npz file: rename it")
     if X.dtype.names:
@@ -132,7 +134,7 @@ def open_npz(path: Path, features: list[str], labels: list[str]) -> ArrayRows:
     """
     try:
         file = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, *DAMAGED) as error:
         raise CommandError(
             f"{path} is no .npz file: write it by numpy.savez"
         ) from error
@@ -148,6 +150,11 @@ def open_npz(path: Path, features: list[str], labels: list[str]) -> ArrayRows:
             rows.labels = ""
         if rows.labels:
             rows.y = check_labels(archive.unpacked(rows.labels), path, rows.labels)
+            if len(rows.y) != len(rows.X):
+                raise CommandError(
+                    f"{path}: {rows.labels} has {len(rows.y):,} labels, but {key} "
+                    f"{len(rows.X):,} rows: they must be of the same rows"
+                )
         rows.split = archive.split(len(rows.X))
     return rows
 
@@ -161,11 +168,16 @@ class _Archive:
     def __getitem__(self, key: str) -> NDArray[Any]:
         try:
             array: NDArray[Any] = self._file[key]
-        except ValueError as error:
-            raise CommandError(
-                f"{self._path}: {key} holds Python objects, which are not read, as "
-                "that could run code: save numbers, and text by .astype(str)"
-            ) from error
+        except (ValueError, *DAMAGED) as error:
+            why = "is damaged or cut off: write the file again by numpy.savez"
+            if holds_objects(error):
+                why = (
+                    "holds Python objects, which are not read, as that could run code:"
+                    " save numbers, and text by .astype(str)"
+                )
+            raise CommandError(f"{self._path}: {key} {why}") from error
+        if not isinstance(array, np.ndarray):
+            raise CommandError(f"{self._path}: {key} is no array: use numpy.savez")
         return array
 
     def key(self, option: str, names: list[str]) -> str:
@@ -200,7 +212,20 @@ class _Archive:
             return labels
         if "n_labels" not in self._file:
             raise CommandError(f"{self._path}: {key} needs a key n_labels beside it")
-        return np.unpackbits(labels, axis=1, count=int(self["n_labels"]))
+        count = self["n_labels"]
+        if labels.ndim != 2 or labels.dtype != np.uint8:
+            raise CommandError(
+                f"{self._path}: {key} of shape {labels.shape} and {labels.dtype} holds "
+                "no packed labels: make them by numpy.packbits(Y, axis=1)"
+            )
+        if count.size != 1 or count.dtype.kind not in "iu":
+            raise CommandError(f"{self._path}: n_labels must be one whole number")
+        if not 1 <= count.item() <= 8 * labels.shape[1]:
+            raise CommandError(
+                f"{self._path}: n_labels is {count.item()}, but {key} has room for 1 "
+                f"to {8 * labels.shape[1]}"
+            )
+        return np.unpackbits(labels, axis=1, count=count.item())
 
     def split(
         self, n_rows: int
@@ -208,8 +233,25 @@ class _Archive:
         """Give the row numbers of training, gallery and queries."""
         if "query_idx" not in self._file:
             return None
-        query = self["query_idx"]
-        others = np.setdiff1d(np.arange(n_rows), query)
-        gallery = self["db_idx"] if "db_idx" in self._file else others
-        train = self["train_idx"] if "train_idx" in self._file else gallery
+        query = self._row_numbers("query_idx", n_rows)
+        gallery = np.setdiff1d(np.arange(n_rows), query)
+        if "db_idx" in self._file:
+            gallery = self._row_numbers("db_idx", n_rows)
+        train = gallery
+        if "train_idx" in self._file:
+            train = self._row_numbers("train_idx", n_rows)
         return train, gallery, query
+
+    def _row_numbers(self, key: str, n_rows: int) -> NDArray[Any]:
+        rows = self[key]
+        if rows.ndim != 1 or rows.dtype.kind not in "iu":
+            raise CommandError(
+                f"{self._path}: {key} of shape {rows.shape} holds {rows.dtype}; it "
+                "must hold row numbers (of a mask, numpy.flatnonzero gives them)"
+            )
+        if rows.size and not 0 <= rows.min() <= rows.max() < n_rows:
+            raise CommandError(
+                f"{self._path}: {key} holds {rows.min()} to {rows.max()}, but the rows "
+                f"are 0 to {n_rows - 1}"
+            )
+        return rows

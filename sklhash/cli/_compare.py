@@ -6,6 +6,7 @@ import warnings
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,10 @@ from ._answer import Answer, find_answer
 from ._errors import CommandError, require
 from ._figures import BestCodes, draw_figures
 from ._files import open_rows
-from ._hashers import build, check_labels_given, split_list
+from ._hashers import build, check_labels_given, lower_name, split_list
 from ._outputs import make_folder
 from ._progress import progress_bar
-from ._report import Report, write_report
+from ._report import Report, write_csv, write_report
 from ._rows import RowFile, draw_rows
 from ._splits import make_splits
 from ._steps import describe_run, next_steps
@@ -48,31 +49,35 @@ def run(arguments: Namespace) -> int:
     if arguments.out is not None:
         require("matplotlib", "plot", "a report with plots (--out)")
         make_folder(arguments.out)
+    rows, X, y, splits, how_split = _read(arguments, specs)
+    comparison, caught = _compare(specs, bits, X, y, splits, arguments)
+    if not comparison.complete:
+        say("stopping: writing what is finished")
+    if arguments.out is not None:  # what took long is safe before anything else
+        write_csv(arguments.out / "comparison.csv", comparison.records)
+    for text in caught:
+        say(f"warning: {text}")
+    answer, path = find_answer(comparison, X[:1].nbytes), None
+    if arguments.out is not None:
+        facts = describe_run(arguments, rows, X, y, how_split)
+        notes, steps = [*rows.notes, *caught], next_steps(rows, answer, arguments)
+        name = arguments.data.name
+        report = Report(comparison, answer, name, facts, notes, steps)
+        best = _best_codes(answer, comparison, X, y, splits, arguments)
+        path = write_report(report, draw_figures(comparison, best), arguments.out)
+    _print_result(comparison, answer, path)
+    return 0 if comparison.complete else 130
+
+
+def _read(arguments: Namespace, specs: list[str]) -> tuple[RowFile, Any, Any, Any, str]:
+    """Read the file, and split it."""
     rows = open_rows(arguments.data, arguments.features, arguments.labels)
     X, y, kept = read_all(rows, arguments.max_rows, arguments.seed)
     check_labels_given(specs, y)
     splits, how_split = make_splits(rows.split, kept, X, y, arguments)
     for note in rows.notes:
         say(f"note: {note}")
-    comparison, caught = _compare(specs, bits, X, y, splits, arguments)
-    for text in caught:
-        say(f"warning: {text}")
-    answer = find_answer(comparison, X[:1].nbytes)
-    _print_result(comparison, answer)
-    if arguments.out is not None:
-        report = Report(
-            comparison,
-            answer,
-            name=arguments.data.name,
-            facts=describe_run(arguments, rows, X, y, how_split),
-            notes=[*rows.notes, *caught],
-            steps=next_steps(rows, answer, arguments),
-        )
-        best = _best_codes(answer, comparison, X, y, splits, arguments)
-        figures = draw_figures(comparison, best)
-        path = write_report(report, figures, arguments.out)
-        print(f"\nreport: {path}")
-    return 0 if comparison.complete else 130
+    return rows, X, y, splits, how_split
 
 
 def read_all(rows: RowFile, max_rows: int | None, seed: int) -> tuple[Any, Any, Any]:
@@ -109,16 +114,18 @@ def read_all(rows: RowFile, max_rows: int | None, seed: int) -> tuple[Any, Any, 
     return X, y, kept
 
 
-def _print_result(comparison: Any, answer: Answer) -> None:
+def _print_result(comparison: Any, answer: Answer, path: Path | None) -> None:
     print(comparison)
     for metric in comparison.metrics[1:]:
         print(f"\n{metric}\n\n{comparison.table(metric)}")
     print("\n" + "\n".join(answer.sentences))
+    if path is not None:
+        print(f"\nreport: {path}")
 
 
 def _methods(arguments: Namespace) -> tuple[list[str], list[int]]:
     """Check names and code lengths, before anything is read."""
-    specs = list(dict.fromkeys(split_list(arguments.hashers)))
+    specs = list(dict.fromkeys(map(lower_name, split_list(arguments.hashers))))
     if not specs:
         raise CommandError("--hashers: name one or more, such as itq,sh")
     try:

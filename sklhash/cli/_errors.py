@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
+
+#: What archives raise that are cut off or changed.
+DAMAGED = (EOFError, zipfile.BadZipFile, zlib.error)
 
 
 class CommandError(ValueError):
@@ -32,6 +39,31 @@ def in_one_line(error: BaseException) -> str:
             "fewer rows by --max-rows or --train-rows"
         )
     return " ".join(str(error).split()) or type(error).__name__
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name the file in what its reader raises.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    try:
+        yield
+    except CommandError:
+        raise
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{path} is no UTF-8 text: save it as UTF-8") from error
+    except DAMAGED as error:
+        raise CommandError(
+            f"{path} is damaged or cut off ({in_one_line(error)}): get it again"
+        ) from error
+    except (ValueError, OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
+        # How pandas and pyarrow call damaged files.
+        raise CommandError(f"{path} cannot be read: {in_one_line(error)}") from error
 
 
 def require(module: str, extra: str, why: str) -> Any:

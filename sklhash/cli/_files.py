@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ._arrays import open_npy, open_npz
-from ._errors import CommandError
+from ._errors import CommandError, naming
 from ._hashers import split_list
 from ._labels import load_label_file
 from ._rows import Batch, RowFile
@@ -50,19 +50,15 @@ def _open(path: Path, features: list[str], labels: list[str]) -> RowFile:
         return open_npz(path, features, labels)
     if name.endswith(".npy"):
         return open_npy(path, features, [] if labels == ["none"] else labels)
-    try:
+    with naming(path):
         if name.endswith((".csv", ".csv.gz")):
-            from ._tables import CsvRows
+            from ._csv_rows import CsvRows
 
             return CsvRows(path, features, labels)
         if name.endswith((".parquet", ".pq")):
-            from ._tables import ParquetRows
+            from ._parquet_rows import ParquetRows
 
             return ParquetRows(path, features, labels)
-    except CommandError:
-        raise
-    except ValueError as error:  # how pandas and pyarrow call damaged files
-        raise CommandError(f"{path} cannot be read: {error}") from error
     raise CommandError(f"{path}: its name must end in {', '.join(SUFFIXES)}")
 
 

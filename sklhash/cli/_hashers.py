@@ -26,6 +26,9 @@ HASHERS: dict[str, tuple[str, dict[str, Any], str, bool]] = {
     "ssdh": ("SSDHHasher", {}, "semantic structure network", False),
 }
 
+#: Parameters that have options of their own.
+OPTIONS = {"n_bits": "--bits", "random_state": "--seed"}
+
 
 def split_list(texts: list[str]) -> list[str]:
     """Split what was given with commas, with spaces, or with both.
@@ -40,6 +43,12 @@ def split_list(texts: list[str]) -> list[str]:
     """
     names = (name.strip() for text in texts for name in text.split(","))
     return [name for name in names if name]
+
+
+def lower_name(spec: str) -> str:
+    """Write the name of a hasher, but not its parameters, in lower case."""
+    name, colon, params = spec.partition(":")
+    return name.lower() + colon + params
 
 
 def make_hasher(spec: str, **params: Any) -> Any:
@@ -59,21 +68,26 @@ def make_hasher(spec: str, **params: Any) -> Any:
     Raises
     ------
     CommandError
-        If there is no such hasher or parameter.
+        If there is no such hasher or parameter, or a value is out of its range.
     """
-    import sklhash
-
     class_name, own, _, _ = _entry(spec)
-    hasher = getattr(sklhash, class_name)(**own)
-    params = dict(map(_setting, spec.split(":")[1:])) | params
-    for name in params:
+    hasher = _class(spec, class_name)(**own)
+    settings = dict(map(_setting, spec.split(":")[1:]))
+    for name in settings:
+        if name in OPTIONS:
+            raise CommandError(f"{spec!r}: {name} is set by {OPTIONS[name]}")
         if name not in hasher.get_params(deep=False):
             known = sorted(hasher.get_params(deep=False))
             raise CommandError(
                 f"{spec!r}: {class_name} has no parameter {name!r}; "
                 f"{did_you_mean(name, known)}it has {', '.join(known)}"
             )
-    return hasher.set_params(**params)
+    hasher.set_params(**settings, **params)
+    try:
+        hasher._validate_params()
+    except ValueError as error:
+        raise CommandError(f"{spec!r}: {error}") from error
+    return hasher
 
 
 def build(spec: str, *, scale: bool = False, **params: Any) -> Any:
@@ -166,6 +180,18 @@ def _entry(spec: str) -> tuple[str, dict[str, Any], str, bool]:
             f"{', '.join(HASHERS)}"
         )
     return HASHERS[name]
+
+
+def _class(spec: str, name: str) -> Any:
+    import sklhash
+
+    try:
+        return getattr(sklhash, name)
+    except ModuleNotFoundError as error:  # networks need more than others
+        raise CommandError(
+            f"{spec!r} needs {error.name}: pip install {error.name}, or choose another "
+            "hasher"
+        ) from error
 
 
 def _setting(text: str) -> tuple[str, Any]:

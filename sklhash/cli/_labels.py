@@ -49,12 +49,22 @@ def load_label_file(path: Path) -> NDArray[Any]:
         raise CommandError(f"--labels {path}: there is no such file")
     try:
         labels = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
-        raise CommandError(
-            f"--labels {path} is no plain .npy file; text must be saved as "
-            "labels.astype(str), for objects are not read"
-        ) from error
+    except (ValueError, EOFError) as error:
+        why = "is damaged or cut off: write it again by numpy.save"
+        if holds_objects(error):
+            why = (
+                "is no plain .npy file; text must be saved as labels.astype(str), for "
+                "objects are not read"
+            )
+        raise CommandError(f"--labels {path} {why}") from error
+    if not isinstance(labels, np.ndarray):
+        raise CommandError(f"--labels {path} is a .npz file: save one array")
     return check_labels(labels, path)
+
+
+def holds_objects(error: Exception) -> bool:
+    """Tell whether NumPy has refused to read Python objects."""
+    return "allow_pickle" in str(error) or "Python objects" in str(error)
 
 
 def check_labels(labels: NDArray[Any], path: Path, name: str = "labels") -> Any:
@@ -115,7 +125,7 @@ def join_labels(parts: Sequence[Any], path: Path) -> NDArray[Any]:
         )
     if labels.dtype == object:
         if isinstance(labels[0], list | tuple | np.ndarray):
-            return _indicator(labels)
+            return _indicator(labels, path)
         labels = np.asarray(labels.tolist())
     return labels
 
@@ -145,10 +155,12 @@ def describe_labels(labels: Any) -> str:
     )
 
 
-def _indicator(labels: NDArray[Any]) -> NDArray[Any]:
+def _indicator(labels: NDArray[Any], path: Path) -> NDArray[Any]:
     from sklearn.preprocessing import MultiLabelBinarizer
 
     matrix: NDArray[Any] = MultiLabelBinarizer().fit_transform(labels.tolist())
+    if not matrix.shape[1]:
+        raise CommandError(f"{path}: no row has a label: use --labels none")
     return matrix.astype(np.uint8)
 
 

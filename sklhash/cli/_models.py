@@ -72,6 +72,8 @@ def _load_skops(path: Path) -> Any:
         foreign = sorted(set(unknown) - set(ours))
         if not foreign:
             return skops.load(path, trusted=ours)
+    except PermissionError:
+        raise
     except Exception as error:  # a damaged archive shows itself in many ways
         raise CommandError(_unreadable(path)) from error
     raise CommandError(
@@ -86,6 +88,8 @@ def _load_joblib(path: Path) -> Any:
 
     try:
         return joblib.load(path)
+    except PermissionError:
+        raise
     except Exception as error:  # a pickle can raise anything
         raise CommandError(f"{_unreadable(path)} ({type(error).__name__})") from error
 

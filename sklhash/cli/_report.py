@@ -6,7 +6,7 @@ import csv
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -58,13 +58,14 @@ def write_report(report: Report, figures: list[DrawnFigure], folder: Path) -> Pa
     """
     write_csv(folder / "comparison.csv", report.comparison.records)
     text = json.dumps(as_json(report), indent=1, allow_nan=False, ensure_ascii=False)
-    _write(folder / "comparison.json", text.encode())
+    _write(folder / "comparison.json", text)
     for name in {*FIGURES} - {figure.name for figure in figures}:
         (folder / f"{name}.png").unlink(missing_ok=True)  # of a former report
     for figure in figures:
-        _write(folder / f"{figure.name}.png", figure.png)
+        with written_whole(folder / f"{figure.name}.png") as part:
+            part.write_bytes(figure.png)
     path = folder / "report.html"
-    _write(path, page(report, figures).encode())
+    _write(path, page(report, figures))
     return path
 
 
@@ -76,7 +77,7 @@ def write_csv(path: Path, records: list[dict[str, Any]]) -> None:
     path : Path
     records : list of dict
     """
-    with written_whole(path) as part, open(part, "w", newline="") as file:
+    with written_whole(path) as part, _text(part) as file:
         writer = csv.DictWriter(file, list(records[0]))
         writer.writeheader()
         writer.writerows(
@@ -134,6 +135,11 @@ def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and not np.isfinite(value))
 
 
-def _write(path: Path, content: bytes) -> None:
-    with written_whole(path) as part:
-        part.write_bytes(content)
+def _write(path: Path, text: str) -> None:
+    with written_whole(path) as part, _text(part) as file:
+        file.write(text)
+
+
+def _text(path: Path) -> TextIO:
+    # Names of files may hold bytes that are no text.
+    return open(path, "w", newline="", encoding="utf-8", errors="replace")

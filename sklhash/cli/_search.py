@@ -6,7 +6,6 @@ import time
 from argparse import Namespace
 from collections.abc import Iterator
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,19 +17,21 @@ from sklhash.retrieval import HammingRetriever
 from sklhash.rows import release
 from sklhash.shards import merge_neighbors
 
-from ._encode import encode_batch
 from ._errors import CommandError
-from ._files import open_rows
 from ._found import print_table, write_neighbors
-from ._models import load_model
 from ._outputs import check_file, check_not_input, written_whole
 from ._progress import progress_bar
-from ._words import say
+from ._queries import load_codes, read_queries
 
 #: Codes searched at once.
 SHARD_BYTES = 2**26
 #: Queries that are searched for at once, in one reading of the codes.
 BLOCK_QUERIES = 4096
+
+#: Neighbours that a search by radius may find: with what sorting them takes, 7 GB.
+MAX_FOUND = 2**27
+#: Queries and codes from which their number is estimated.
+TRIED_QUERIES, TRIED_CODES = 32, 100_000
 
 Neighbors = tuple[NDArray[Any], NDArray[Any]]
 
@@ -47,6 +48,8 @@ def run(arguments: Namespace) -> int:
     status : int
     """
     queries, codes = _read(arguments)
+    if arguments.radius is not None:
+        check_radius(queries, codes, arguments.radius)
     start = time.perf_counter()
     found = search(
         queries, codes, arguments.neighbors, arguments.radius, arguments.jobs
@@ -86,69 +89,32 @@ def _read(arguments: Namespace) -> tuple[PackedCodes, PackedCodes]:
     return queries, codes
 
 
-def load_codes(path: Path, name: str) -> PackedCodes:
-    """Map a file of codes.
+def check_radius(queries: PackedCodes, codes: PackedCodes, radius: int) -> None:
+    """Refuse a radius within which there is more than memory may hold.
 
     Parameters
     ----------
-    path : Path
-    name : str
-        What it was given by.
+    queries, codes : PackedCodes
+    radius : int
 
-    Returns
-    -------
-    PackedCodes
+    Raises
+    ------
+    CommandError
+        By an estimate from some queries and codes, evenly spaced.
     """
-    if not path.is_file():
-        raise CommandError(f"{name} {path}: there is no such file")
-    try:
-        codes = PackedCodes.load(path, mmap_mode="r")
-    except ValueError as error:
+    n_pairs = len(queries) * len(codes)
+    if n_pairs <= MAX_FOUND:
+        return
+    tried = queries[:: -(-len(queries) // TRIED_QUERIES)]
+    among = codes[:: -(-len(codes) // TRIED_CODES)]
+    found, _ = _retriever(among, None).radius_neighbors(tried, radius)
+    share = sum(map(len, found)) / (len(tried) * len(among))
+    if share * n_pairs > MAX_FOUND:
         raise CommandError(
-            f"{name} {path} holds no codes: make them by sklhash encode"
-        ) from error
-    if not len(codes):
-        raise CommandError(f"{name} {path} holds 0 codes")
-    return codes
-
-
-def read_queries(arguments: Namespace) -> PackedCodes:
-    """Give the codes of the queries, which may be rows or codes already.
-
-    Parameters
-    ----------
-    arguments : Namespace
-
-    Returns
-    -------
-    PackedCodes
-    """
-    path = arguments.queries
-    if _holds_codes(path):
-        return load_codes(path, "QUERIES")
-    rows = open_rows(path, arguments.features)
-    if arguments.model is None:
-        raise CommandError(
-            f"{path} holds rows, not codes: give the --model that made the codes"
+            f"--radius {radius}: about {share * n_pairs:.2g} codes lie that near to "
+            f"the {len(queries):,} queries, more than memory is to hold: take a smaller"
+            " radius, fewer queries at a time, or --neighbors"
         )
-    model = load_model(arguments.model)
-    expected = getattr(model, "n_features_in_", rows.n_features)
-    if expected != rows.n_features:
-        raise CommandError(
-            f"{path} has {rows.n_features} features, but the model expects {expected}:"
-            " choose them by --features"
-        )
-    for note in rows.notes:
-        say(f"note: {note}")
-    parts, start = [], 0
-    for X, _ in rows.batches():
-        rows.check_finite(X, start)
-        parts.append(encode_batch(model, X, arguments.jobs))
-        start += len(X)
-        rows.release()
-    if not parts:
-        raise CommandError(f"{path} holds no rows")
-    return PackedCodes.concatenate(parts)
 
 
 def search(
@@ -254,12 +220,3 @@ def _counted(
     for i, shard in enumerate(shards, 1):
         yield shard
         progress(n_blocks * n_shards + i, len(blocks) * n_shards)
-
-
-def _holds_codes(path: Path) -> bool:
-    if path.suffix != ".npy" or not path.is_file():
-        return False
-    try:
-        return bool(np.load(path, mmap_mode="r", allow_pickle=False).dtype.names)
-    except (ValueError, EOFError):
-        return False

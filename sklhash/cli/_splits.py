@@ -45,8 +45,6 @@ def make_splits(
 
 def _drawn_splits(X: Any, y: Any, arguments: Namespace) -> tuple[list[Any], str]:
     """Draw splits, each by a seed of its own."""
-    from sklhash.model_selection import retrieval_split
-
     seed, sizes = arguments.seed, (arguments.queries, arguments.train)
     if arguments.seeds is not None:
         raise CommandError(
@@ -59,20 +57,27 @@ def _drawn_splits(X: Any, y: Any, arguments: Namespace) -> tuple[list[Any], str]
             "--queries and --train"
         )
     n_runs = arguments.splits or N_RUNS
-    splits = [
-        retrieval_split(
-            X,
-            y,
-            protocol=arguments.protocol,
-            n_queries=sizes[0],
-            n_train=sizes[1],
-            random_state=seed + i,
-        )
-        for i in range(n_runs)
-    ]
+    try:
+        splits = [_draw_split(X, y, arguments, seed + i) for i in range(n_runs)]
+    except ValueError as error:
+        text = str(error).replace("n_queries=", "--queries ")
+        raise CommandError(text.replace("n_train=", "--train ")) from error
     drawn = "at random" if arguments.protocol is None else f"as {arguments.protocol}"
     times = _times(n_runs, "split")
     return splits, f"{times} {drawn}, with seed{_range(seed, n_runs)}"
+
+
+def _draw_split(X: Any, y: Any, arguments: Namespace, seed: int) -> Any:
+    from sklhash.model_selection import retrieval_split
+
+    return retrieval_split(
+        X,
+        y,
+        protocol=arguments.protocol,
+        n_queries=arguments.queries,
+        n_train=arguments.train,
+        random_state=seed,
+    )
 
 
 def _own_split(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 import numpy as np
 
@@ -11,7 +12,8 @@ PAPER_NAMES = {"map": "mAP", "ndcg": "nDCG", "acg": "ACG", "wap": "WAP"}
 
 def say(text: str) -> None:
     """Tell the user something that is no result."""
-    print(f"sklhash: {text}", file=sys.stderr)
+    with suppress(OSError):  # nobody may be there to read it
+        print(f"sklhash: {text}", file=sys.stderr)
 
 
 def bytes_in_words(n_bytes: float) -> str:

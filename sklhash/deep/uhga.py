@@ -253,8 +253,8 @@ class UHGAHasher(FeatureSimilarityHasher):
 
     Notes
     -----
-    The formulas of the UHGA paper were not at hand, and no code of its authors was found.
-    From the paper's algorithm: cosines of features, a similarity matrix, attention
+    The formulas of the UHGA paper were not at hand, and no code of its authors was
+    found. From the paper's algorithm: cosines of features, a similarity matrix, attention
     weights, derivatives changed by them, an update, the loss after it. From the code of
     GAH, which UHGA follows step by step: the logistic loss of pairs, the attention
     network and its five inputs, that it learns (by Adam) from the loss after the real
