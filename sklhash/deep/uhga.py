@@ -254,13 +254,13 @@ class UHGAHasher(FeatureSimilarityHasher):
     Notes
     -----
     The formulas of the UHGA paper were not at hand, and no code of its authors was
-    found. From the paper's algorithm: cosines of features, a similarity matrix, attention
-    weights, derivatives changed by them, an update, the loss after it. From the code of
-    GAH, which UHGA follows step by step: the logistic loss of pairs, the attention
-    network and its five inputs, that it learns (by Adam) from the loss after the real
-    update, and the continuation. What the paper's threshold is was inferred from its
-    tables. Ours: the defaults, centred features, thresholds by quantile, `loss` and
-    `alpha` in units of `n_bits`, pairs within one batch, any optimiser, and
+    found. From the paper's algorithm: cosines of features, a similarity matrix,
+    attention weights, derivatives changed by them, an update, the loss after it. From
+    the code of GAH, which UHGA follows step by step: the logistic loss of pairs, the
+    attention network and its five inputs, that it learns (by Adam) from the loss after
+    the real update, and the continuation. What the paper's threshold is was inferred
+    from its tables. Ours: the defaults, centred features, thresholds by quantile,
+    `loss` and `alpha` in units of `n_bits`, pairs within one batch, any optimiser, and
     `attention_weight`, of which the paper's tables show 0 and 1.
 
     On deep features of CIFAR-10 gradient attention never ranked better than plain
