@@ -52,6 +52,20 @@ def unpack(packed: NDArray[np.uint8], n_bits: int) -> NDArray[np.uint8]:
     return np.unpackbits(packed, axis=1, count=n_bits, bitorder="little")
 
 
+def row_dtype(n_bits: int) -> np.dtype[Any]:
+    """Give the type of a row in files of codes: one field, named after the length.
+
+    Parameters
+    ----------
+    n_bits : int
+
+    Returns
+    -------
+    dtype of ceil(n_bits / 8) bytes
+    """
+    return np.dtype([(f"bits{n_bits}", np.uint8, (-(-n_bits // 8),))])
+
+
 class PackedCodes:
     """Binary codes of equal length, eight bits to a byte.
 
@@ -187,8 +201,7 @@ class PackedCodes:
         path : str or path-like
             File to write; used as it is, no suffix is added.
         """
-        row = np.dtype([(f"bits{self.n_bits}", np.uint8, (self.packed.shape[1],))])
-        rows = np.ascontiguousarray(self.packed).view(row)[:, 0]
+        rows = np.ascontiguousarray(self.packed).view(row_dtype(self.n_bits))[:, 0]
         target = Path(path).resolve()  # of a link, the file behind it
         part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:

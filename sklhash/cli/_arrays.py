@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklhash.rows import release
 
 from ._errors import DAMAGED, CommandError, did_you_mean, list_names
-from ._labels import check_labels, holds_objects
+from ._labels import check_labels, holds_objects, load_npy
 from ._rows import Batch, RowFile
 
 
@@ -99,18 +99,11 @@ def open_npy(path: Path, features: list[str], labels: list[str]) -> ArrayRows:
                 f"{option} {' '.join(names)}: a .npy file has no columns with names; "
                 "labels come from another one: --labels labels.npy"
             )
-    try:
-        X = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        why = "is damaged or cut off: write it again by numpy.save"
-        if holds_objects(error):
-            why = (
-                "is no plain .npy file of numbers (objects are not read, as that could "
-                "run code): save an array of floats by numpy.save"
-            )
-        raise CommandError(f"{path} {why}") from error
-    if not isinstance(X, np.ndarray):
-        raise CommandError(f"{path} is a .npz file: rename it")
+    objects = (
+        "of numbers (objects are not read, as that could run code): save an array of "
+        "floats by numpy.save"
+    )
+    X = load_npy(path, str(path), objects)
     if X.dtype.names:
         raise CommandError(
             f"{path} holds fields, not rows of numbers; if these are codes, "

@@ -47,19 +47,40 @@ def load_label_file(path: Path) -> NDArray[Any]:
     """
     if not path.is_file():
         raise CommandError(f"--labels {path}: there is no such file")
+    objects = "of labels: save text as labels.astype(str), for objects are not read"
+    return check_labels(load_npy(path, f"--labels {path}", objects), path)
+
+
+def load_npy(path: Path, name: str, objects: str) -> NDArray[Any]:
+    """Map a .npy file.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        What to call it in errors.
+    objects : str
+        What to do if it holds Python objects, which might run code.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    CommandError
+        If it is damaged, holds objects, or is an archive.
+    """
     try:
-        labels = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         why = "is damaged or cut off: write it again by numpy.save"
         if holds_objects(error):
-            why = (
-                "is no plain .npy file; text must be saved as labels.astype(str), for "
-                "objects are not read"
-            )
-        raise CommandError(f"--labels {path} {why}") from error
-    if not isinstance(labels, np.ndarray):
-        raise CommandError(f"--labels {path} is a .npz file: save one array")
-    return check_labels(labels, path)
+            why = f"is no plain .npy file {objects}"
+        raise CommandError(f"{name} {why}") from error
+    if not isinstance(array, np.ndarray):
+        raise CommandError(f"{name} is a .npz file: rename it, or save one array")
+    return array
 
 
 def holds_objects(error: Exception) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sklhash.codes import PackedCodes
+from sklhash.codes import PackedCodes, row_dtype
 
 from ._errors import CommandError, did_you_mean
 
@@ -60,7 +60,7 @@ class CodesWriter:
     def __init__(self, file: Any, n_bits: int) -> None:
         self.n_rows = 0
         self._file = file
-        self._row = np.dtype([(f"bits{n_bits}", np.uint8, (-(-n_bits // 8),))])
+        self._row = row_dtype(n_bits)
         self._write_header()
 
     def append(self, codes: PackedCodes) -> None:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.random import sample_without_replacement
 
+from sklhash.streaming import Reservoir
+
 from ._errors import CommandError
 from ._labels import join_labels
 
@@ -105,19 +107,16 @@ class RowFile(ABC):
 
     def _reservoir(self, n_rows: int, seed: int) -> Batch:
         """Draw rows from a stream, all equally likely (algorithm R of Vitter)."""
-        rng, start = check_random_state(seed), 0
-        kept: Batch | None = None
+        # They draw a number a row, so equal seeds take the same rows and labels.
+        X_kept, y_kept = (Reservoir(n_rows, check_random_state(seed)) for _ in range(2))
+        labelled = False
         for X, y in self.batches():
-            places = np.arange(start, start + len(X))
-            # Row i goes to one of i + 1 places, of which the first ones are kept.
-            late = places >= n_rows
-            places[late] = rng.randint(0, places[late] + 1)
-            stays = places < n_rows
-            kept = _put(kept, places[stays], X[stays], None if y is None else y[stays])
-            start += len(X)
-        if kept is None:
+            X_kept.update(X)
+            if labelled := y is not None:
+                y_kept.update(y)
+        if not X_kept.n_seen:
             raise CommandError(f"{self.path} holds no rows")
-        return kept
+        return X_kept.rows, y_kept.rows if labelled else None
 
     def _join(self, parts: Sequence[Batch]) -> Batch:
         parts = [part for part in parts if len(part[0])]
@@ -177,26 +176,3 @@ def draw_rows(n_rows: int, n_drawn: int, seed: int) -> NDArray[np.intp]:
     """
     drawn = sample_without_replacement(n_rows, n_drawn, random_state=seed)
     return np.sort(drawn).astype(np.intp)
-
-
-def _put(kept: Batch | None, places: NDArray[Any], X: NDArray[Any], y: Any) -> Batch:
-    """Put rows at places of what is kept, which may have to grow."""
-    if kept is None:
-        kept = X[:0], None if y is None else y[:0]
-    kept_X = _put_into(kept[0], places, X)
-    return kept_X, None if y is None else _put_into(kept[1], places, y)
-
-
-def _put_into(
-    old: NDArray[Any], places: NDArray[Any], new: NDArray[Any]
-) -> NDArray[Any]:
-    if not len(places):
-        return old
-    n_rows = max(len(old), int(places.max()) + 1)
-    dtype = old.dtype if old.dtype == new.dtype else np.result_type(old, new)
-    if n_rows > len(old) or dtype != old.dtype:
-        grown = np.empty((n_rows, *new.shape[1:]), dtype)
-        grown[: len(old)] = old
-        old = grown
-    old[places] = new  # of several rows for one place, the last one stays
-    return old

@@ -25,7 +25,7 @@ def check_progress(progress: Any) -> None:
     """
     if progress is True:
         try:
-            import rich.progress  # noqa: F401
+            import rich.progress  # noqa: F401 - to know that it is there
         except ImportError as error:
             raise ImportError(
                 'progress=True needs rich: pip install "sklhash[progress]"; or give a '
