@@ -1,5 +1,6 @@
 """Density sensitive hashing: hyperplanes between neighbouring groups of rows."""
 
+import copy
 import warnings
 from dataclasses import dataclass
 from numbers import Real
@@ -291,7 +292,7 @@ class DensitySensitiveHashing(StreamingHasher):
                 f"groups, but the first rows were put into {seen.n_groups}: call fit, "
                 "or partial_fit on a clone"
             )
-        return self._learn_later(seen.moved_by(rows.X))
+        return self._learn_later(seen.moved_by(rows.read(slice(None))))
 
     def _n_groups(self):
         return max(2, int(np.floor(self.alpha * self.n_bits + 0.5)))
@@ -373,22 +374,22 @@ class _Groups:
     kmeans: object = None  # a MiniBatchKMeans, in a stream
 
     def moved_by(self, X):
-        """Let more rows join the groups and pull at their centres."""
+        """Let more rows join the groups and pull at their centres, in a copy."""
         X = X.astype(np.float64)
         check_squares(X)
-        if self.kmeans is None:
-            self._start()
-        self.kmeans.partial_fit(X)
-        joined = np.bincount(self.kmeans.labels_, minlength=self.n_groups)
-        self.sizes = joined if self.sizes is None else self.sizes + joined
-        self.centers = self.kmeans.cluster_centers_.copy()
-        self.n_iter += 1
-        return self
+        kmeans = self._start() if self.kmeans is None else copy.deepcopy(self.kmeans)
+        kmeans.partial_fit(X)
+        joined = np.bincount(kmeans.labels_, minlength=self.n_groups)
+        sizes = joined if self.sizes is None else self.sizes + joined
+        centers = kmeans.cluster_centers_.copy()
+        return _Groups(
+            self.n_groups, self.seed, centers, sizes, self.n_iter + 1, kmeans
+        )
 
     def _start(self):
         from sklearn.cluster import MiniBatchKMeans
 
-        self.kmeans = MiniBatchKMeans(
+        kmeans = MiniBatchKMeans(
             self.n_groups,
             init="random" if self.centers is None else self.centers,
             n_init=1,
@@ -396,4 +397,5 @@ class _Groups:
             random_state=self.seed,
         )
         if self.centers is not None:  # each stands for the rows of its group
-            self.kmeans.partial_fit(self.centers, sample_weight=self.sizes)
+            kmeans.partial_fit(self.centers, sample_weight=self.sizes)
+        return kmeans

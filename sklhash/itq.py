@@ -21,6 +21,7 @@ from .base import quiet
 from .cca import LabelColumns, canonical_directions
 from .codes import MAX_BITS
 from .linear import (
+    EPS,
     LinearHasher,
     like,
     project_in_float64,
@@ -66,7 +67,7 @@ def learn_rotation(V, R, max_iter, tol=None, reports=None):
         M = _correlation(V, R)  # V^T B; fix R, update B
         # ||B - VR||^2 = ||B||^2 + ||V||^2 - 2 tr(R^T V^T B)
         errors.append(1 + (norm - 2 * float(xp.sum(M * R))) / n_entries)
-        R = _procrustes(M)  # fix B, update R
+        R = _procrustes(M, R)  # fix B, update R
         if report(R) or (tol is not None and len(errors) > 1 and _gain(errors) <= tol):
             return R, np.array(errors)
     if tol is not None:
@@ -90,12 +91,24 @@ def _correlation(V, R):
     return M
 
 
-def _procrustes(M):
-    """Rotation nearest to M, its unitary polar factor ``U Q^T``."""
+def _procrustes(M, R):
+    """Rotation nearest to M, its unitary polar factor ``U Q^T``.
+
+    Where M is singular, as where directions do not vary in the sample, there are many:
+    of these, the nearest to R. LAPACK's choice would hang on rounding, and differ with
+    the number of its threads.
+    """
     # scipy.linalg.polar is the same, but several times slower in this loop, as SciPy
     # and NumPy wheels bring a thread pool each: see benchmarks/rotation_step.py. So
     # small a matrix is also faster on the CPU than on another device.
-    U, _, Qt = np.linalg.svd(move_to(M, xp=np, device="cpu"), full_matrices=False)
+    U, sigma, Qt = np.linalg.svd(move_to(M, xp=np, device="cpu"), full_matrices=False)
+    null = sigma <= sigma[0] * max(M.shape) * EPS
+    if null.any():
+        kept = Qt[~null]
+        free = np.linalg.svd(kept)[2][len(kept) :]  # directions that M leaves open
+        near = U[:, null].T @ move_to(R, xp=np, device="cpu") @ free.T
+        A, _, Bt = np.linalg.svd(near, full_matrices=False)
+        Qt[null] = A @ Bt @ free
     return like(M, U @ Qt)[0]
 
 
@@ -304,8 +317,9 @@ class ITQ(PrincipalHasher, LinearHasher):
                     f"{name}={now!r} was {before!r} when the first rows came: call "
                     "fit, or partial_fit on a clone"
                 )
-        self._add(seen, rows, y, classes)
-        return self._learn_later(seen)
+        with seen.all_or_nothing():
+            self._add(seen, rows, y, classes)
+            return self._learn_later(seen)
 
     def _nothing_seen(self):
         seen = super()._nothing_seen()

@@ -1,5 +1,6 @@
 """Principal directions of rows that come in batches, and hashers that begin there."""
 
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,6 +136,13 @@ class PrincipalStatistics:
             if self.sample is not None:
                 self.sample.update(X)
 
+    @contextmanager
+    def all_or_nothing(self):
+        """Forget rows added within, if adding them breaks off, as by an interrupt."""
+        kept = nullcontext() if self.sample is None else self.sample.all_or_nothing()
+        with self.moments.all_or_nothing(), kept:
+            yield
+
     def take_wide(self, rows, n_components):
         """Find the directions of all rows at once, however wide they are.
 
@@ -244,8 +252,9 @@ class PrincipalHasher(StreamingHasher):
         seen = self._resume()
         rows = self._read(X, reset=seen is None, at_once=True)
         seen = seen or self._nothing_seen()
-        seen.add(rows)
-        return self._learn_later(seen)
+        with seen.all_or_nothing():
+            seen.add(rows)
+            return self._learn_later(seen)
 
     def _nothing_seen(self):
         seeds = self._check_random_state().randint(2**31 - 1, size=2)

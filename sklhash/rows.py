@@ -60,17 +60,37 @@ class Batches:
         Returns
         -------
         batch : {array, CSR matrix} of shape (n_rows, n_features), dtype float
+            In C order, or with sorted indices and no entry stored twice.
         """
         batch, dtypes = self.X[rows, :], float_dtypes(self.X)
+        # In C order, as sums round differently in another, and codes may hang on that.
         if not self.ensure_all_finite and batch.dtype in dtypes:
-            return batch
-        return check_array(
+            return np.ascontiguousarray(batch)
+        batch = check_array(
             batch,
             accept_sparse="csr",
             dtype=dtypes,
+            order="C",
             ensure_all_finite=self.ensure_all_finite,
             input_name="X",
         )
+        return _canonical(batch) if sp.issparse(batch) else batch
+
+
+def _canonical(X):
+    """Sort a CSR matrix's indices and join entries stored twice, in a copy.
+
+    scikit-learn's norms take such entries for two, and its k-means takes 32-bit indices
+    only, which number everything in a batch.
+    """
+    short = max(X.nnz, X.shape[1]) <= np.iinfo(np.int32).max
+    index = np.dtype(np.int32) if short else X.indices.dtype
+    if X.has_canonical_format and X.indices.dtype == X.indptr.dtype == index:
+        return X
+    X = X.copy()
+    X.sum_duplicates()
+    X.indices, X.indptr = X.indices.astype(index), X.indptr.astype(index)
+    return X
 
 
 def release(X):

@@ -310,8 +310,9 @@ class SphericalHashing(StreamingHasher):
         seen = self._resume()
         rows = self._read(X, reset=seen is None, at_once=True)
         seen = seen or _Seen.nothing(self)
-        seen.sample.add(rows)
-        return self._learn_later(seen)
+        with seen.sample.all_or_nothing():
+            seen.sample.add(rows)
+            return self._learn_later(seen)
 
     def _learn(self, seen, data=None):
         """Start from means of a few rows, and let the balls repel each other."""

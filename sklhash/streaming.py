@@ -1,6 +1,7 @@
 """Learning from rows that come in batches."""
 
 from abc import abstractmethod
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -42,7 +43,6 @@ class Moments:
         if self.n_samples == 0:
             self.mean = np.zeros(width)
             self.scatter = np.zeros((width, width))
-        self.scatter = np.require(self.scatter, requirements="W")  # not so if mapped
         for rows in gen_batches(columns[0].shape[0], max(1, BLOCK_SIZE // width)):
             self._merge(_side_by_side([X[rows, :] for X in columns]))
 
@@ -62,10 +62,24 @@ class Moments:
         with np.errstate(over="ignore", invalid="ignore"):  # `covariance` will tell
             mean, scatter = _mean_and_scatter(X)
             delta = mean - self.mean
-            scatter += np.outer(delta, delta) * (self.n_samples * n / total)
-            self.scatter += scatter
+            # Another array: from some namespaces it came as one that is read-only.
+            scatter = scatter + np.outer(delta, delta) * (self.n_samples * n / total)
+            scatter += self.scatter  # not the other way round: see `all_or_nothing`
         self.mean = self.mean + delta * (n / total)
-        self.n_samples = total
+        self.scatter, self.n_samples = scatter, total
+
+    @contextmanager
+    def all_or_nothing(self):
+        """Forget rows added within, if adding them breaks off, as by an interrupt.
+
+        Arrays are replaced by others, never changed, so nothing is copied.
+        """
+        before = vars(self).copy()
+        try:
+            yield
+        except BaseException:
+            self.__dict__.update(before)
+            raise
 
     def covariance(self):
         """Covariance with denominator n - 1.
@@ -137,6 +151,8 @@ class Reservoir:
     n_seen: int = 0
     parts: list = field(default_factory=list)  # of {array, CSR matrix}
 
+    replaced = None  # what `all_or_nothing` would put back
+
     @property
     def rows(self):
         """The sample, a {array, CSR matrix} of shape (n_kept, n_features)."""
@@ -164,6 +180,23 @@ class Reservoir:
         if room < n_samples and len(taken):
             self._replace(slots[taken].astype(int), X, taken)
 
+    @contextmanager
+    def all_or_nothing(self):
+        """Forget rows offered within, if that breaks off, as by an interrupt."""
+        before, state = {**vars(self), "parts": self.parts[:]}, self.rng.get_state()
+        replaced = self.replaced = []
+        try:
+            yield
+            self.__dict__.pop("replaced", None)  # here: even this may be interrupted
+        except BaseException:
+            for rows, _, kept in reversed(replaced):
+                for slots, values in kept:
+                    rows[slots] = values
+            self.__dict__.pop("replaced", None)
+            self.__dict__.update(before)
+            self.rng.set_state(state)
+            raise
+
     def add(self, batches):
         """Offer all rows of some batches.
 
@@ -174,6 +207,15 @@ class Reservoir:
         for X in batches:
             self.update(X)
 
+    def _keep(self, rows, slots):
+        """Keep what lies in slots, unless it came within `all_or_nothing` itself."""
+        if not self.replaced or self.replaced[-1][0] is not rows:
+            self.replaced.append((rows, np.zeros(len(rows), bool), []))
+        _, known, kept = self.replaced[-1]
+        new = slots[~known[slots]]
+        kept.append((new, rows[new]))
+        known[new] = True
+
     def _replace(self, slots, X, taken):
         """Put taken rows into slots; the last one stays where several want one."""
         slots, last = np.unique(slots[::-1], return_index=True)
@@ -182,6 +224,8 @@ class Reservoir:
             dtype = np.result_type(rows.dtype, offered.dtype)
             if rows.dtype != dtype or not rows.flags.writeable:
                 rows = rows.astype(dtype)
+            if self.replaced is not None:
+                self._keep(rows, slots)
             rows[slots] = offered.toarray() if sp.issparse(offered) else offered
         else:
             order = np.arange(rows.shape[0])
@@ -196,7 +240,8 @@ class StreamingHasher(BaseHasher):
     A subclass names in `_learned` the attributes that depend on the rows and writes
     `_learn`, which finds them. Its `fit` ends in `_learn_now`; its `partial_fit` begins
     with `_resume` and ends in `_learn_later`, which leaves the learning to whoever
-    first asks for one of the attributes: not every small batch pays for it.
+    first asks for one of the attributes: not every small batch pays for it. One thread
+    at a time may call `partial_fit`.
     """
 
     _learned: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from sklhash import ITQ, HammingRetriever, PCAHashing
 from sklhash.cca import canonical_directions
-from sklhash.itq import learn_rotation
+from sklhash.itq import _procrustes, learn_rotation
 from sklhash.linear import random_rotation
 from sklhash.principal import MAX_COVARIANCE_FEATURES
 from sklhash.streaming import Moments, Reservoir
@@ -215,6 +215,32 @@ def test_wide_sparse_rows_need_no_covariance_matrix(rng):
     assert_allclose(cosines, 1, atol=1e-6)
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_nearest_rotation_of_a_singular_matrix(seed):
+    """It maximises tr(Q^T M), has orthonormal rows, and of these is nearest to R."""
+    rng = np.random.RandomState(seed)
+    n_bits = rng.randint(1, 9)
+    rank = rng.randint(1, n_bits + 1)
+    inner = rng.randint(0, rank + 1)
+    M = rng.randn(rank, inner) @ rng.randn(inner, n_bits)
+    R = random_rotation(rank, n_bits, rng)
+    Q = _procrustes(M, R)
+    assert_allclose(Q @ Q.T, np.eye(rank), atol=1e-13)
+    U, sigma, Vt = svd(M)
+    assert np.sum(Q * M) == pytest.approx(sigma.sum(), abs=1e-12)
+    for _ in range(20):  # any other: what M leaves open is turned at random
+        open_ended = random_rotation(rank - inner, n_bits - inner, rng) @ Vt[inner:]
+        other = U[:, :inner] @ Vt[:inner] + U[:, inner:] @ open_ended
+        assert np.sum(other * M) == pytest.approx(sigma.sum(), abs=1e-12)
+        assert np.sum((Q - R) ** 2) <= np.sum((other - R) ** 2) + 1e-12
+
+
+def test_nearest_rotation_has_no_choice_by_rounding():
+    """Where R says nothing about the directions that M leaves open, Q is a rotation."""
+    M, R = np.array([[1.0, 0], [0, 0]]), np.array([[0, 1.0], [1, 0]])
+    assert_allclose(abs(_procrustes(M, R)), np.eye(2), atol=1e-15)
+
+
 class TestCanonicalCorrelations:
     """The supervised projection."""
 
@@ -320,6 +346,28 @@ class TestStreaming:
             moments.update(batch)
         assert_allclose(moments.mean, X.mean(axis=0), rtol=1e-14)
         assert_allclose(moments.covariance(), np.cov(X.T), rtol=1e-7)
+
+    def test_an_interrupted_stream_puts_rows_back(self, rng):
+        """Of rows replaced several times within one call, the first ones return."""
+        sample = Reservoir(20, np.random.RandomState(0))
+        sample.update(rng.randn(50, 3))
+        before = sample.rows.copy()
+
+        def interrupted():
+            with sample.all_or_nothing():
+                for _ in range(5):
+                    sample.update(rng.randn(200, 3))
+                changed = np.flatnonzero((before != sample.rows).any(axis=1))
+                kept = np.concatenate([slots for slots, _ in sample.replaced[0][2]])
+                assert_array_equal(np.sort(kept), changed)  # no row twice
+                assert len(changed) > 10
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        assert_array_equal(sample.rows, before)
+        assert sample.n_seen == 50
+        assert "replaced" not in vars(sample)
 
     def test_sample_is_uniform(self):
         """Every row has the same chance to be in the sample."""

@@ -111,12 +111,13 @@ def learning_curves(history):
         Numbers only.
     """
     numbers = (int, float)
-    names = [
-        name
-        for name, value in (history[-1] if len(history) else {}).items()
+    names = {  # a dict, for its order; an interrupted epoch records less than others
+        name: None
+        for epoch in history
+        for name, value in epoch.items()
         if isinstance(value, numbers) and not isinstance(value, bool)
-    ]
-    missing = float("nan")  # a term that was not part of the loss in earlier fits
+    }
+    missing = float("nan")  # an interrupted epoch, or a term that others did not have
     return {
         name: np.array([epoch.get(name, missing) for epoch in history])
         for name in names
