@@ -72,6 +72,7 @@ class NeighborGraphs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             With ``mode='distance'`` of `n_neighbors` + 1 rows each, the query itself
             among them if it is in the gallery.
         """
+        _check_graph_mode(self.mode)
         return self._nearest_graph(X, None, self.mode, int(self.mode == "distance"))
 
     def predict(self, X=None):

@@ -55,6 +55,8 @@ def rerank_blocks(
     distances, positions
         As from :func:`rerank`.
     """
+    if metric not in RERANKS:
+        raise ValueError(f"rerank must be one of {', '.join(RERANKS)}; got {metric!r}")
     size = max(1, BLOCK_CANDIDATES // n_candidates)
     found = [
         rerank(queries, batch.start, gallery, shortlist(batch), k, metric, n_jobs)

@@ -566,6 +566,15 @@ def test_scores_are_means_of_the_values_a_query(no_relevant):
         assert result["queries_without_relevant"] == 1
 
 
+@pytest.mark.parametrize("weights", [[1, 1e-320], [1e300, 1e-300], [5e-324, 5e-324]])
+def test_weights_of_queries_that_do_not_count(weights):
+    """However heavy a query that is left out, the others keep their mean."""
+    queries, gallery = [[0, 1], [1, 1]], [[0, 1], [1, 1], [1, 0], [0, 0]]
+    data = queries, gallery, [9, 1], [0, 1, 1, 0]
+    expected = retrieval_scores(*data, metrics="map")
+    assert retrieval_scores(*data, metrics="map", sample_weight=weights) == expected
+
+
 def test_no_query_with_a_relevant_item_is_an_error():
     """A mean over no query at all is refused, not returned as NaN."""
     codes, no_match = np.zeros((2, 3)), ([1, 2], [3, 4])

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _threads
-from ._blocks import Packed, check_k
+from ._blocks import Packed
+from ._checks import check_k, check_radius
 from ._cuts import cut
 from ._lookup_tables import (
     Projections,
@@ -126,6 +127,7 @@ def asymmetric_within_radius(
     (array([0, 1]), array([0.2]), array([1]))
     """
     check_projections(projections, gallery)
+    check_radius(radius)
     compiled = kernels_pay(len(projections), len(gallery), gallery.shape[1])
     threads = _threads.n_threads(n_jobs)
     batches = query_batches(len(projections), gallery.shape[1], threads)
@@ -163,7 +165,8 @@ def _nearest_by_kernel(
     projections: Projections, gallery: Packed, k: int
 ) -> tuple[Projections, NDArray[np.intp]]:
     k = min(k, len(gallery))
-    tables = lookup_tables(projections).reshape(len(projections), -1)
+    tables = lookup_tables(projections)
+    tables = tables.reshape(len(tables), 256 * gallery.shape[1])
     limits = _sampled_limits(tables, gallery, k) if k >= MANY_NEIGHBORS else None
     if limits is None:
         return _nearest_by_heap(tables, gallery, k)

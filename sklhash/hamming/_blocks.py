@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import gen_batches
+
+from ._checks import check_packed
+from ._cuts import cut
 
 Packed = NDArray[np.uint8]
 
@@ -17,48 +19,12 @@ BLOCK_PAIRS = 2**18
 BLOCK_QUERIES = 64
 
 
-def check_codes(queries: Packed, gallery: Packed) -> None:
-    """Refuse what is no pair of packed codes: kernels would read beyond them.
-
-    Parameters
-    ----------
-    queries, gallery : ndarray of shape (n_samples, n_bytes), dtype uint8
-
-    Raises
-    ------
-    ValueError
-    """
-    for name, codes in (("queries", queries), ("gallery", gallery)):
-        if codes.dtype != np.uint8 or codes.ndim != 2:
-            raise ValueError(
-                f"{name} must be packed codes, of shape (n_samples, n_bytes) and dtype "
-                f"uint8; got shape {codes.shape} and dtype {codes.dtype}"
-            )
-    if queries.shape[1] != gallery.shape[1] or not gallery.shape[1]:
-        raise ValueError(
-            "queries and gallery must have equally many bytes a code, 1 or more; got "
-            f"{queries.shape[1]} and {gallery.shape[1]}"
-        )
-
-
-def check_k(k: int, n_gallery: int) -> None:
-    """Refuse a number of neighbours that there is not.
-
-    Parameters
-    ----------
-    k, n_gallery : int
-
-    Raises
-    ------
-    ValueError
-    """
-    if not 1 <= k <= n_gallery:
-        raise ValueError(f"k must be in [1, {n_gallery}], the gallery; got {k}")
-
-
 def query_batches(n_queries: int, largest: int = BLOCK_QUERIES) -> list[slice]:
-    """Cut the queries into the batches that are searched together."""
-    return list(gen_batches(n_queries, min(largest, BLOCK_QUERIES)))
+    """Cut the queries into the batches that are searched together.
+
+    Of no queries there is a batch without any, so that answers have their types.
+    """
+    return cut(n_queries, min(largest, BLOCK_QUERIES)) or [slice(0, 0)]
 
 
 def gallery_blocks(
@@ -81,8 +47,8 @@ def gallery_blocks(
         Differing bits of all pairs.
     """
     query_words = to_words(queries)
-    width = max(min_width, BLOCK_PAIRS // len(queries))
-    for columns in gen_batches(len(gallery), width):
+    width = max(min_width, BLOCK_PAIRS // max(1, len(queries)))
+    for columns in cut(len(gallery), width) or [slice(0, 0)]:
         yield columns, differing_bits(query_words, to_words(gallery[columns]))
 
 
@@ -146,8 +112,9 @@ def count_set_bits(packed: Packed) -> NDArray[np.int64]:
     >>> count_set_bits(codes.packed)
     array([1, 2])
     """
+    check_packed(packed, "packed")
     counts = np.empty(len(packed), np.int64)
-    for rows in gen_batches(len(packed), BLOCK_PAIRS // BLOCK_QUERIES):
+    for rows in cut(len(packed), BLOCK_PAIRS // BLOCK_QUERIES):
         words = to_words(packed[rows])
         counts[rows] = np.bitwise_count(words).sum(axis=0, dtype=np.int64)
     return counts

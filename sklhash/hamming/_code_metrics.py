@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ._blocks import Packed, count_set_bits
+from ._checks import check_n_bits
 
 #: Index of all queries, as a column.
 EVERY_QUERY = np.s_[:, None]
@@ -136,7 +137,8 @@ class SphericalMetric(NamedTuple):
 
     def largest_key(self, radius: Any) -> Any:
         common = np.arange(self.n_bits + 1)
-        about = np.floor(min(radius, 10 * self.n_bits) * (common + 0.1))
+        radius = min(radius, 10 * self.n_bits)  # no distance is larger
+        about = np.floor(radius * (common + 0.1))
         around = about + np.array([[-1], [0], [1]])  # the product was rounded
         bits = np.clip(around, 0, self.n_bits - common).astype(np.int64)
         keys = self._divide(bits, 5 * (bits + 2 * common) + 1)
@@ -221,6 +223,7 @@ def possible_distances(n_bits: int, *, metric: str = "hamming") -> NDArray[Any]:
     >>> possible_distances(3, metric="spherical").round(2)
     array([ 0.  ,  0.48,  0.91,  1.82, 10.  , 20.  , 30.  ])
     """
+    check_n_bits(n_bits)
     if _find(metric) is HammingMetric:
         return np.arange(n_bits + 1)
     if n_bits > MAX_LISTED_BITS:

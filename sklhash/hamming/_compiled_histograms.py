@@ -15,6 +15,7 @@ from sklearn.utils import gen_batches
 
 from ._blocks import Packed, padded_words
 from ._code_metrics import possible_distances, spherical_distances
+from ._cuts import cut
 from ._scan import _aligned, _places
 from ._threads import n_threads, run
 
@@ -71,7 +72,6 @@ class CompiledCells:
         one_word = set_bits is None and gallery.shape[1] <= 8 and len(gallery) >= many
         self.by_class = one_word and self.are_classes
         self.by_label = one_word and self.by_planes and not self.are_classes
-        _check_padding(gallery, n_bits)
         order: Any = np.argsort(labels) if self.by_class else slice(None)
         self.bounds = [0, len(gallery)]
         if set_bits is not None:
@@ -101,12 +101,6 @@ class CompiledCells:
         cells : ndarray of shape (n_queries, n_groups, n_bits + 1, n_grades), \
                 dtype int64
         """
-        _check_padding(queries, self.n_bits)
-        most = 1 if self.are_classes else int(labels.sum(axis=1).max(initial=0))
-        if most >= self.n_grades:
-            raise ValueError(
-                f"a query may share {most} labels; got n_grades={self.n_grades}"
-            )
         # Kernels shift distances to make room for a grade.
         n_grades = 1 << (self.n_grades - 1).bit_length()
         shape = len(queries), len(self.bounds) - 1, self.n_bits + 1, n_grades
@@ -119,7 +113,7 @@ class CompiledCells:
         rows_a_task = max(MIN_QUERIES, -(-len(queries) // n_threads(n_jobs)))
         tasks = [
             partial(count, cells[rows], queries[rows], labels[rows])
-            for rows in gen_batches(len(queries), rows_a_task)
+            for rows in cut(len(queries), rows_a_task)
         ]
         run(tasks, n_jobs)
         return cells[..., : self.n_grades]
@@ -320,11 +314,3 @@ def _label_words(labels: Any) -> Words:
     for rows in gen_batches(len(packed), LABEL_ROWS):
         packed[rows] = np.packbits(labels[rows].toarray() > 0, axis=1)
     return _to_words(packed)
-
-
-def _check_padding(codes: Packed, n_bits: int) -> None:
-    """Refuse codes with more bits than they are said to have."""
-    if codes.shape[1] != -(-n_bits // 8) or (
-        n_bits % 8 and len(codes) and codes[:, -1].max() >> n_bits % 8
-    ):
-        raise ValueError(f"codes have bits after the first n_bits={n_bits}")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._blocks import Packed, gallery_blocks, query_batches
+from ._checks import check_codes
 from ._code_metrics import EVERY_QUERY, bind_metric
 
 
@@ -38,6 +39,7 @@ def distances(
     array([[0, 1, 2],
            [1, 0, 1]], dtype=int32)
     """
+    check_codes(queries, gallery)
     bound = bind_metric(metric, queries, gallery)
     result = np.empty((len(queries), len(gallery)), bound.dtype)
     for rows in query_batches(len(queries)):
@@ -70,6 +72,12 @@ def paired_distances(
     >>> paired_distances(codes.packed[:2], codes.packed[1:])
     array([1, 3], dtype=int32)
     """
+    check_codes(first, second, ("first", "second"))
+    if len(first) != len(second):
+        raise ValueError(
+            "first and second must have equally many rows, to be paired; got "
+            f"{len(first)} and {len(second)}"
+        )
     bits = np.bitwise_count(first ^ second).sum(axis=1, dtype=np.int64)
     bound, each = bind_metric(metric, first, second), slice(None)
     return bound.distances(bits, each, each).astype(bound.dtype, copy=False)

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._blocks import Packed, count_set_bits, gallery_blocks, query_batches
-from ._code_metrics import MAX_LISTED_BITS, SphericalMetric, possible_distances
+from ._checks import (
+    check_codes,
+    check_label_pair,
+    check_labels,
+    check_n_bits,
+    check_packed,
+    check_padding,
+)
+from ._code_metrics import (
+    MAX_LISTED_BITS,
+    METRICS,
+    SphericalMetric,
+    possible_distances,
+)
 from ._numba import kernels_pay
 
 #: Counts by set bits and differing bits that are made at once, at most about.
@@ -46,6 +60,7 @@ def count_shared_labels(query_labels: Any, gallery_labels: Any) -> NDArray[np.in
     array([[2, 1],
            [1, 2]])
     """
+    check_label_pair(query_labels, gallery_labels)
     if query_labels.ndim == 1:
         return (query_labels[:, None] == gallery_labels).astype(np.int64)
     # Sparse times dense: its cost is that of the labels that are set.
@@ -108,6 +123,7 @@ def histograms(
             [1, 1],
             [1, 0]]])
     """
+    check_codes(queries, gallery)
     possible_distances(n_bits, metric=metric)  # can be listed
     counter = HistogramCounter(
         gallery,
@@ -159,6 +175,7 @@ def occurring_histograms(
     (array([[[0, 1],
             [1, 1]]]), array([[0.   , 0.909]]))
     """
+    check_codes(queries, gallery)
     counter = HistogramCounter(
         gallery,
         gallery_labels,
@@ -209,7 +226,10 @@ class HistogramCounter:
         metric: str = "hamming",
         n_jobs: int | None = None,
     ) -> None:
+        _check_sizes(n_bits, n_grades, metric)
+        _check_gallery(gallery, labels, n_bits)
         self.n_bits, self.n_grades, self.n_jobs = n_bits, n_grades, n_jobs
+        self._gallery, self._labels = gallery[:1], labels[:1]  # their forms
         # Differing bits, and the set bits of both, give the spherical distance.
         set_bits = None if metric == "hamming" else count_set_bits(gallery)
         self._group_bits: Any = None
@@ -220,6 +240,7 @@ class HistogramCounter:
 
     def count(self, queries: Packed, labels: Any) -> NDArray[np.int64]:
         """Count as :func:`histograms` does."""
+        self._check_queries(queries, labels)
         if self._group_bits is None:
             return self._cells.count(queries, labels, self.n_jobs)[:, 0]
         possible = possible_distances(self.n_bits, metric="spherical")
@@ -237,8 +258,39 @@ class HistogramCounter:
         self, queries: Packed, labels: Any
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Count as :func:`occurring_histograms` does."""
+        if self._group_bits is None:
+            raise ValueError("count_occurring needs metric='spherical'; got 'hamming'")
+        self._check_queries(queries, labels)
         cells = self._cells.count(queries, labels, self.n_jobs)
         return self._merge(cells, count_set_bits(queries), self._group_bits)
+
+    def _check_queries(self, queries: Packed, labels: Any) -> None:
+        check_codes(queries, self._gallery)
+        check_padding(queries, self.n_bits)
+        check_label_pair(labels, self._labels)
+        check_labels(labels, len(queries))
+        most = 1 if labels.ndim == 1 else int(labels.sum(axis=1).max(initial=0))
+        if most >= self.n_grades:
+            raise ValueError(
+                f"a query may share {most} labels; got n_grades={self.n_grades}"
+            )
+
+
+def _check_sizes(n_bits: Any, n_grades: Any, metric: str) -> None:
+    check_n_bits(n_bits)
+    if isinstance(n_grades, bool) or not isinstance(n_grades, Integral):
+        raise TypeError(f"n_grades must be an integer; got {n_grades!r}")
+    if metric not in METRICS:
+        raise ValueError(f"metric must be one of {', '.join(METRICS)}; got {metric!r}")
+
+
+def _check_gallery(gallery: Packed, labels: Any, n_bits: int) -> None:
+    check_packed(gallery, "gallery")
+    check_n_bits(n_bits, gallery)
+    check_padding(gallery, n_bits)
+    check_labels(labels, len(gallery))
+    if not len(gallery):
+        raise ValueError("gallery holds 0 codes while a minimum of 1 is required")
 
 
 def _choose_backend(n_queries: int, gallery: Packed, labels: Any) -> tuple[Any, Any]:
@@ -346,7 +398,7 @@ def _merge_spherical(
     group, query, bits = (x[order[first]] for x in (group, query, bits))
 
     place = np.arange(len(query)) - np.searchsorted(query, query)
-    n_most = place.max() + 1
+    n_most = place.max(initial=-1) + 1
     counts = np.zeros((n_queries, n_most, n_grades), np.int64)
     counts[query, place] = items
     distances = np.full((n_queries, n_most), np.inf)

@@ -10,7 +10,8 @@ import numpy as np
 
 from . import _multi_index
 from ._answers import TopK, WithinRadius
-from ._blocks import Packed, check_codes, check_k
+from ._blocks import Packed
+from ._checks import check_codes, check_k, check_n_bits, check_packed, check_radius
 from ._multi_index import MAX_TABLE_BITS, MAX_TABLE_CODES, Tables, as_words
 from ._numba import kernels_work
 from ._threads import n_threads
@@ -93,6 +94,8 @@ class GalleryIndex:
     def __init__(self, packed: Packed, *, n_bits: int, algorithm: str = "auto") -> None:
         if algorithm not in ALGORITHMS:
             raise ValueError(f"algorithm must be in {ALGORITHMS}; got {algorithm!r}")
+        check_packed(packed, "packed")
+        check_n_bits(n_bits, packed)
         self.n_bits, self.algorithm = n_bits, algorithm
         # Replaced as a whole, so that a search sees tables that fit the gallery.
         self._state: tuple[Packed, Tables | None] = packed, None
@@ -138,6 +141,7 @@ class GalleryIndex:
         ValueError
             If there are fewer rows than before, or of another length.
         """
+        check_packed(packed, "packed")
         with self._lock:
             old, tables = self._state
             if len(packed) < len(old) or packed.shape[1:] != old.shape[1:]:
@@ -193,6 +197,7 @@ class GalleryIndex:
             Equal distances are ordered by position.
         """
         check_codes(queries, self.packed)
+        check_radius(radius)
         return self._search(WithinRadius(radius), queries, n_jobs)
 
     def _search(self, search: Search, queries: Packed, n_jobs: Any) -> Any:

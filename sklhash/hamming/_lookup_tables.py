@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._blocks import BLOCK_PAIRS, BLOCK_QUERIES, Packed
+from ._checks import check_packed
 from ._cuts import cut
 from ._numba import kernels_pay
 
@@ -65,12 +66,27 @@ def check_projections(projections: Projections, gallery: Packed) -> None:
 
     Raises
     ------
+    TypeError
+        If one is no array of such numbers.
     ValueError
+        If their shapes do not fit, or distances would not be finite.
     """
-    if projections.ndim != 2 or -(-projections.shape[1] // 8) != gallery.shape[1]:
+    check_packed(gallery, "gallery")
+    if not isinstance(projections, np.ndarray) or projections.dtype.kind not in "biuf":
+        got = getattr(projections, "dtype", type(projections).__name__)
+        raise TypeError(f"projections must be an array of real numbers; got {got}")
+    n_bytes = gallery.shape[1]
+    if projections.ndim != 2 or not n_bytes or -(-projections.shape[1] // 8) != n_bytes:
         raise ValueError(
             "projections must have shape (n_queries, n_bits), with n_bits of the "
-            f"gallery's {gallery.shape[1]} bytes a code; got {projections.shape}"
+            f"gallery's {n_bytes} bytes a code; got {projections.shape}"
+        )
+    with np.errstate(over="ignore"):
+        largest = 2 * np.abs(projections, dtype=np.float64).sum(axis=1)  # 2: rounding
+    if not np.isfinite(largest).all():
+        raise ValueError(
+            "projections hold NaN, infinity, or numbers so large that distances "
+            "overflow: scale them down"
         )
 
 
@@ -121,9 +137,10 @@ def query_batches(
     Returns
     -------
     batches : list of slice
+        One without queries if there are none, so that answers have their types.
     """
     size = min(BLOCK_QUERIES, BLOCK_ENTRIES // (256 * n_bytes), BLOCK_NEIGHBORS // k)
-    return cut(n_queries, max(1, min(size, -(-n_queries // threads))))
+    return cut(n_queries, max(1, min(size, -(-n_queries // threads)))) or [slice(0, 0)]
 
 
 def distance_blocks(
@@ -146,8 +163,8 @@ def distance_blocks(
         The block's place in the gallery, first to last.
     distances : ndarray of shape (batch, width), dtype float64
     """
-    width = max(min_width, BLOCK_PAIRS // len(tables))
-    for columns in cut(len(gallery), width):
+    width = max(min_width, BLOCK_PAIRS // max(1, len(tables)))
+    for columns in cut(len(gallery), width) or [slice(0, 0)]:
         codes = gallery[columns]
         if compiled:
             yield columns, block_by_kernel(tables, codes)
@@ -173,7 +190,7 @@ def block_by_kernel(tables: Tables, codes: Packed) -> Projections:
     from ._asymmetric_kernels import fill_distances
 
     block = np.empty((len(tables), len(codes)))
-    flat = tables.reshape(len(tables), -1)
+    flat = tables.reshape(len(tables), 256 * codes.shape[1])
     fill_distances(for_kernel(flat), for_kernel(codes), block)
     return block
 

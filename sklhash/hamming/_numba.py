@@ -65,7 +65,8 @@ def kernels_work() -> bool:
 def _numba_compiles() -> bool:
     try:
         import numba
-    except ImportError:  # it lags behind new versions of Python and numpy
+    except (ImportError, OSError):
+        # It lags behind new versions of Python and numpy; LLVM's library may not load.
         return False
     return not numba.config.DISABLE_JIT
 

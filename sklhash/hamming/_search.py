@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 
 from ._blocks import (
     Packed,
-    check_codes,
-    check_k,
     gallery_blocks,
     query_batches,
 )
+from ._checks import check_codes, check_k, check_radius
 from ._code_metrics import EVERY_QUERY, CodeMetric, bind_metric
 from ._numba import kernels_pay
 
@@ -165,6 +164,7 @@ def within_radius(
     (array([2, 1]), array([0]))
     """
     check_codes(queries, gallery)
+    check_radius(radius)
     if metric == "hamming" and _by_kernels(queries, gallery):
         from ._scan import within_radius as compiled
 
@@ -239,7 +239,7 @@ def _within_radius_batch(
 
 
 def _codec(metric: CodeMetric, gallery: Packed) -> _PairCodec:
-    return _PairCodec(metric.n_ranks, len(gallery))
+    return _PairCodec(metric.n_ranks, max(1, len(gallery)))
 
 
 def _encode(

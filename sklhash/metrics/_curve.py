@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sklhash._sklearn import validate_params
 
-from ._scores import CODE_DISTANCE, RULES, check_some_count, check_weight
+from ._scores import CODE_DISTANCE, RULES, check_some_count, check_weight, scaled
 from ._sources import CodePairs
 
 
@@ -79,7 +79,7 @@ def precision_recall_curve(
     source = CodePairs.from_input(
         query_codes, gallery_codes, y_query, y_gallery, exclude_self, code_distance
     )
-    weight = check_weight(sample_weight, source.n_queries)
+    weight = scaled(check_weight(sample_weight, source.n_queries))
     radius = source.possible_distances
     sums = np.zeros((2, len(radius)))
     counted, start = [], 0

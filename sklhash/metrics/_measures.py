@@ -132,4 +132,5 @@ def parse_metrics(metrics: str | Iterable[str]) -> dict[str, Metric]:
     names = [metrics] if isinstance(metrics, str) else list(metrics)
     if not names:
         raise ValueError("metrics is empty: name at least one, such as 'map'")
-    return {name: Metric.parse(name) for name in names}
+    parsed = [(name, Metric.parse(name)) for name in names]
+    return {str(name): metric for name, metric in parsed}  # not NumPy's own strings

@@ -170,6 +170,15 @@ def check_weight(sample_weight: Any, n_queries: int) -> NDArray[np.float64]:
     return check_sample_weight(sample_weight, queries, ensure_non_negative=True)
 
 
+def scaled(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Divide weights by a power of two, so that the largest is about 1.
+
+    Their sum is then neither infinite nor nearly 0. Nothing is rounded but weights that
+    would not count beside the largest one.
+    """
+    return np.ldexp(weight, -np.frexp(weight.max(initial=0))[1])
+
+
 def check_some_count(weight: NDArray[np.float64]) -> None:
     """Refuse a mean over no query at all."""
     if not weight.any():
@@ -200,6 +209,7 @@ def summarize(
     """Join the blocks and average over the queries that count."""
     n_relevant = np.concatenate([block["n_relevant"] for block in blocks])
     counted = (n_relevant > 0) | (no_relevant == "zero")
+    used = scaled(weight[counted])
     if not per_query:
         check_some_count(weight * counted)
     result: dict[str, Any] = {}
@@ -208,6 +218,6 @@ def summarize(
         if per_query:
             result[name] = np.where(counted, scores, np.nan)
         else:
-            result[name] = float(np.average(scores[counted], weights=weight[counted]))
+            result[name] = float(np.average(scores[counted], weights=used))
     result["queries_without_relevant"] = int((n_relevant == 0).sum())
     return result

@@ -31,6 +31,8 @@ from .labels import check_grades, check_relevance, encode_labels, n_grades
 
 #: Histogram cells, or items, that are counted or sorted at once.
 BLOCK_CELLS = 2**21
+#: Largest count of a histogram: more codes no search can number.
+MAX_COUNT = 2**32
 #: Histogram cells whose closed forms are computed at once, in a core's cache.
 SCORED_CELLS = 2**16
 #: Counts for each gallery item up to which counting is cheaper than sorting, about.
@@ -288,9 +290,13 @@ def check_histograms(histograms: Any) -> NDArray[np.int64]:
             f"more grades; got {counts.shape}"
         )
     check_grades(counts.shape[2] - 1)
-    totals = counts.sum(axis=(1, 2))
     if counts.min() < 0 or (counts != np.floor(counts)).any():
         raise ValueError("histograms must hold whole numbers >= 0")
+    if counts.max() > MAX_COUNT:
+        raise ValueError(
+            f"histograms may count {MAX_COUNT} items at a distance; got {counts.max()}"
+        )
+    totals = counts.sum(axis=(1, 2))
     if totals[0] == 0 or (totals != totals[0]).any():
         raise ValueError(
             "histograms must count equally many items, 1 or more, for every query; got "

@@ -18,6 +18,9 @@ Scores = NDArray[np.float64]
 #: Queries up to which BCa, whose time grows with their square, takes a few seconds.
 MAX_BCA = 5000
 
+#: Largest score: the squares of greater ones may not add up to a float.
+MAX_SCORE = 1e100
+
 #: Resampled values held at once, 32 MB.
 BLOCK_CELLS = 2**22
 
@@ -180,6 +183,11 @@ def _differences(first: Any, second: Any) -> tuple[Scores, float]:
             f"{len(scores[0])} and {len(scores[1])}"
         )
     largest = np.max(np.abs(scores), initial=0, where=~np.isnan(scores))
+    if largest > MAX_SCORE:
+        raise ValueError(
+            f"first and second must hold scores from -{MAX_SCORE:g} to {MAX_SCORE:g}; "
+            f"got one of magnitude {largest:g}"
+        )
     return scores[0] - scores[1], 1e-13 * float(largest)
 
 

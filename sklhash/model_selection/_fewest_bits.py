@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -149,7 +150,7 @@ def _of_comparison(
 def _of_search(
     results: Mapping[str, Any], param: str | None, metric: str | None
 ) -> int:
-    n_bits = np.asarray(_bits_of_candidates(results, param), np.int64)
+    n_bits = _bits_of_candidates(results, param)
     name = _score_name(results, metric)
     splits = re.compile(rf"split\d+_test_{re.escape(name)}")
     n_splits = sum(splits.fullmatch(key) is not None for key in results)
@@ -158,8 +159,9 @@ def _of_search(
             f"a standard error needs the scores of 2 splits or more; got {n_splits}, "
             f"by the keys split0_test_{name}, ...: search with cv=2 or more"
         )
-    means = np.asarray(results[f"mean_test_{name}"], np.float64)
-    errors = np.asarray(results[f"std_test_{name}"], np.float64) / np.sqrt(n_splits)
+    means = _column(results, f"mean_test_{name}", len(n_bits))
+    spread = _column(results, f"std_test_{name}", len(n_bits))
+    errors = np.nan_to_num(spread) / np.sqrt(n_splits)  # NaN of an infinite mean
     last = _last_iteration(results, len(means))
     return int(last[fewest_within_error(n_bits[last], means[last], errors[last])])
 
@@ -170,7 +172,22 @@ def _last_iteration(results: Mapping[str, Any], n_candidates: int) -> NDArray[np
     return np.flatnonzero(iteration == iteration.max())
 
 
-def _bits_of_candidates(results: Mapping[str, Any], param: str | None) -> Any:
+def _column(results: Mapping[str, Any], key: str, n_candidates: int) -> Any:
+    """Give a column of numbers, one for each candidate."""
+    if key not in results:
+        raise ValueError(f"results hold no {key}: give the cv_results_ of a search")
+    column = np.asarray(results[key], np.float64)
+    if column.shape != (n_candidates,):
+        raise ValueError(
+            f"{key} must hold a number for each of {n_candidates} candidates; got "
+            f"shape {column.shape}"
+        )
+    return column
+
+
+def _bits_of_candidates(
+    results: Mapping[str, Any], param: str | None
+) -> NDArray[np.int64]:
     """Find the column of the numbers of bits, one for each candidate."""
     searched = [key for key in results if key.startswith("param_")]
     found = [
@@ -191,7 +208,13 @@ def _bits_of_candidates(results: Mapping[str, Any], param: str | None) -> Any:
             f"some candidates have no {found[0].removeprefix('param_')}: give "
             "every one a number of bits"
         )
-    return column
+    for value in column:
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+            raise ValueError(
+                f"{found[0].removeprefix('param_')} must be numbers of bits, integers "
+                f">= 1; got {value!r}"
+            )
+    return np.asarray(column, np.int64)
 
 
 def _score_name(results: Mapping[str, Any], metric: str | None) -> str:

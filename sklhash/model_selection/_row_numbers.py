@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from numbers import Integral
 from typing import Any
 
@@ -48,7 +49,8 @@ def count_rows(X: Any) -> int:
         If there are fewer than two.
     """
     shape = getattr(X, "shape", None)
-    if shape == () or (shape is None and not hasattr(X, "__len__")):
+    has_rows = hasattr(X, "__len__") and not isinstance(X, str | bytes | Mapping | Set)
+    if shape == () or (shape is None and not has_rows):
         raise TypeError(f"X must have rows, as arrays and frames do; got {X!r}")
     n_samples = len(X) if shape is None else int(shape[0])
     if n_samples < 2:

@@ -151,6 +151,8 @@ def retrieval_split(
         raise ValueError(
             f"y must have one row a row of X; got {labels.shape[0]} and {n_samples}"
         )
+    if not isinstance(per_class, bool | np.bool_):
+        raise TypeError(f"per_class must be True or False; got {per_class!r}")
     rng = own_generator(random_state)
     pool = _check_pool(query_pool, n_samples)
     if protocol is not None:
@@ -220,9 +222,12 @@ def _draw_queries(
 
     if n_queries == len(pool):
         return np.setdiff1d(np.arange(n_samples), pool), pool
-    classes = None if labels is None or issparse(labels) else labels[pool]
-    if classes is not None:
-        counts = np.unique(classes, return_counts=True)[1]
+    classes = None
+    if labels is not None and not issparse(labels):
+        # Numbers in place of classes: scikit-learn does not know all of NumPy's types.
+        _, classes, counts = np.unique(
+            labels[pool], return_inverse=True, return_counts=True
+        )
         if counts.min() < 2 or len(counts) > min(n_queries, len(pool) - n_queries):
             classes = None
     rest, query = train_test_split(
