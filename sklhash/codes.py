@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
 from collections.abc import Iterable
 from numbers import Integral
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 
-__all__ = ["MAX_BITS", "PackedCodes", "as_packed", "pack", "unpack"]
+from .code_files import (
+    MAX_BITS,
+    CodesWriter,
+    check_n_bits,
+    create_codes,
+    read_codes,
+    written_whole,
+)
+from .exports import Exports
 
-#: Longest code: distances, in bits, then fit 16 unsigned bits.
-MAX_BITS = 65_535
+__all__ = ["MAX_BITS", "PackedCodes", "as_packed", "pack", "unpack"]
 
 
 def pack(codes: NDArray[Any]) -> NDArray[np.uint8]:
@@ -52,21 +56,7 @@ def unpack(packed: NDArray[np.uint8], n_bits: int) -> NDArray[np.uint8]:
     return np.unpackbits(packed, axis=1, count=n_bits, bitorder="little")
 
 
-def row_dtype(n_bits: int) -> np.dtype[Any]:
-    """Give the type of a row in files of codes: one field, named after the length.
-
-    Parameters
-    ----------
-    n_bits : int
-
-    Returns
-    -------
-    dtype of ceil(n_bits / 8) bytes
-    """
-    return np.dtype([(f"bits{n_bits}", np.uint8, (-(-n_bits // 8),))])
-
-
-class PackedCodes:
+class PackedCodes(Exports):
     """Binary codes of equal length, eight bits to a byte.
 
     Bit j of a code is byte ``j // 8``, position ``j % 8`` (little bit order, as in
@@ -114,7 +104,7 @@ class PackedCodes:
     __slots__ = ("n_bits", "packed")
 
     def __init__(self, packed: NDArray[np.uint8], n_bits: int) -> None:
-        self.n_bits = _check_n_bits(n_bits)
+        self.n_bits = check_n_bits(n_bits)
         self.packed = _check_packed(packed, self.n_bits)
 
     @classmethod
@@ -192,40 +182,110 @@ class PackedCodes:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the codes to a ``.npy`` file that holds no pickle.
 
-        The file is an ordinary NumPy file with one field, named after the code
-        length, so ``np.load`` opens it without sklhash as well. A file of that name is
-        replaced only once the new one is complete.
+        The file is an ordinary NumPy file, which ``np.load`` opens without sklhash as
+        well. The name of its one field tells the format, the code length and a
+        checksum, as in ``sklhash1_bits64_crc0a1b2c3d``. A file of that name is
+        replaced only once the new one is complete and on the disk.
 
         Parameters
         ----------
         path : str or path-like
             File to write; used as it is, no suffix is added.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        ValueError
+            If `path` is a folder or a device.
+
+        See Also
+        --------
+        PackedCodes.create : Make a file to encode into.
         """
-        rows = np.ascontiguousarray(self.packed).view(row_dtype(self.n_bits))[:, 0]
-        target = Path(path).resolve()  # of a link, the file behind it
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            with open(part, "wb") as file:
-                np.save(file, rows, allow_pickle=False)
-            if target.exists():
-                shutil.copymode(target, part)
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
+        with written_whole(path) as part, open(part, "wb") as file:
+            writer = CodesWriter(file, self.n_bits)
+            writer.append(self.packed)
+            writer.finish()
+
+    @classmethod
+    def create(
+        cls, path: str | os.PathLike[str], n_samples: int, n_bits: int
+    ) -> PackedCodes:
+        """Make a file of codes that are all zero, mapped to be filled in.
+
+        The file is as :meth:`save` writes it, but for the checksum, which it lacks:
+        it would not be that of the codes written later. Saving the codes to the same
+        path adds it.
+
+        Parameters
+        ----------
+        path : str or path-like
+            File to make; a file of that name is replaced.
+        n_samples : int
+        n_bits : int
+            Code length, 1 to 65,535.
+
+        Returns
+        -------
+        PackedCodes
+            `packed` is a memory map that can be written to. Padding bits must stay
+            zero.
+
+        Raises
+        ------
+        TypeError
+            If a number is no integer.
+        ValueError
+            If a number is out of range, or `path` is a folder or a device.
+        OSError
+            If the file cannot be made, or there is no room for it.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from sklearn.datasets import load_digits
+        >>> from sklhash import PackedCodes, RandomHyperplaneHashing
+        >>> X, _ = load_digits(return_X_y=True)
+        >>> hasher = RandomHyperplaneHashing(20, random_state=0).fit(X)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     codes = PackedCodes.create(f"{folder}/codes.npy", len(X), n_bits=20)
+        ...     _ = hasher.encode(X, out=codes.packed)
+        ...     loaded = PackedCodes.load(f"{folder}/codes.npy")
+        ...     del codes  # and with it the map
+        >>> loaded == hasher.encode(X)
+        True
+        """
+        n_samples, n_bits = _check_n_samples(n_samples), check_n_bits(n_bits)
+        return cls._from_checked(create_codes(path, n_samples, n_bits), n_bits)
 
     @classmethod
     def load(
         cls,
         path: str | os.PathLike[str],
         mmap_mode: Literal["r", "r+", "c"] | None = None,
+        *,
+        verify: bool | None = None,
     ) -> PackedCodes:
         """Read codes that :meth:`save` wrote; never runs code from the file.
+
+        The length of the file is compared with its header before memory is taken, so
+        no file takes more memory than it is long. Files of former versions are read;
+        they have no checksum.
 
         Parameters
         ----------
         path : str or path-like
         mmap_mode : {'r', 'r+', 'c'}, default=None
-            Leave the bytes on disk and map them, as in :func:`numpy.load`.
+            Leave the bytes on disk and map them, as in :func:`numpy.load`. If the
+            code length is no multiple of 8, the file is read once, to see that padding
+            bits are zero. 'r+' removes the checksum from the file, as the codes may
+            change: :meth:`save` them to have one again. Whoever makes a mapped file
+            shorter ends the processes that read it.
+        verify : bool, default=None
+            Compare the codes with their checksum, for which all of them are read, a
+            megabyte at a time. None verifies codes that are read into memory if they
+            have a checksum, and no mapped ones.
 
         Returns
         -------
@@ -233,24 +293,29 @@ class PackedCodes:
 
         Raises
         ------
+        OSError
+            If the file cannot be opened.
+        TypeError
+            If `verify` is none of the above.
         ValueError
-            If the file is not one that :meth:`save` wrote, or `mmap_mode` is not one
-            of the above.
+            If the file is not one that :meth:`save` wrote, was changed since, or was
+            written in a format of a newer version, `mmap_mode` is not one of the
+            above, or there is no checksum to verify.
         """
+        if verify is not None and not isinstance(verify, bool | np.bool_):
+            raise TypeError(f"verify must be True, False or None; got {verify!r}")
         if mmap_mode not in (None, "r", "r+", "c"):
             raise ValueError(
                 f"mmap_mode must be None, 'r', 'r+' or 'c'; got {mmap_mode!r}"
             )
-        try:
-            with open(path, "rb") as file:
-                np.lib.format.read_magic(file)  # neither a pickle nor an archive
-            rows = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise ValueError(_no_code_file(path)) from error
-        match = re.fullmatch("bits([0-9]+)", (rows.dtype.names or ("",))[0])
-        if match is None or rows.ndim != 1:
-            raise ValueError(_no_code_file(path))
-        return cls(rows[match.group()], int(match[1]))
+        return cls._from_checked(*read_codes(path, mmap_mode, verify))
+
+    @classmethod
+    def _from_checked(cls, packed: NDArray[np.uint8], n_bits: int) -> PackedCodes:
+        """Take bytes whose padding is known to be zero: a map is not read for it."""
+        codes = cls.__new__(cls)
+        codes.packed, codes.n_bits = packed, n_bits
+        return codes
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -270,7 +335,9 @@ class PackedCodes:
             rows = rows[0]  # scikit-learn indexes rows as [rows, ...]
         if rows is None or isinstance(rows, tuple):
             raise IndexError(f"PackedCodes can be indexed by rows only; got {rows!r}")
-        if isinstance(rows, Integral):
+        if isinstance(rows, Integral) or (
+            isinstance(rows, np.ndarray) and not rows.ndim
+        ):
             rows = [rows]
         return PackedCodes(self.packed[rows], self.n_bits)
 
@@ -315,19 +382,12 @@ def as_packed(codes: Any, name: str = "codes") -> PackedCodes:
     return PackedCodes.from_codes(check_array(codes, input_name=name))
 
 
-def _no_code_file(path: str | os.PathLike[str]) -> str:
-    return (
-        f"{os.fspath(path)!r} holds no packed codes; expected a file written by "
-        "PackedCodes.save"
-    )
-
-
-def _check_n_bits(n_bits: Any) -> int:
-    if isinstance(n_bits, bool) or not isinstance(n_bits, Integral):
-        raise TypeError(f"n_bits must be an integer; got {n_bits!r}")
-    if not 1 <= int(n_bits) <= MAX_BITS:
-        raise ValueError(f"n_bits must be in [1, {MAX_BITS}]; got {n_bits}")
-    return int(n_bits)
+def _check_n_samples(n_samples: Any) -> int:
+    if isinstance(n_samples, bool) or not isinstance(n_samples, Integral):
+        raise TypeError(f"n_samples must be an integer; got {n_samples!r}")
+    if not 0 <= int(n_samples) < 2**48:  # any file is shorter than 2**63 bytes
+        raise ValueError(f"n_samples must be in [0, 2**48); got {n_samples}")
+    return int(n_samples)
 
 
 def _check_packed(packed: Any, n_bits: int) -> NDArray[np.uint8]:

@@ -94,7 +94,7 @@ def save_archive(path):
 
 
 def save_rows(path, n_bits, width, dtype=np.uint8):
-    """Write a file that looks like one of ours."""
+    """Write a file that looks like one of ours, of a former version."""
     save_array(path, np.zeros(4, [(f"bits{n_bits}", dtype, (width,))]))
 
 
@@ -112,10 +112,10 @@ FILES = {
     "empty": (lambda path: path.touch(), NO_CODE_FILE),
     "pickle": (lambda path: path.write_bytes(pickle.dumps(PACKED)), NO_CODE_FILE),
     "pickled_objects": (lambda path: save_array(path, OBJECTS), NO_CODE_FILE),
-    "no_bits": (lambda path: save_rows(path, 0, 1), r"n_bits .*; got 0"),
-    "width": (lambda path: save_rows(path, 9, 1), r"n_bits=9; got \(4, 1\)"),
-    "floats": (lambda path: save_rows(path, 8, 1, float), r"float64"),
-    "cut_off": (save_half, NO_CODE_FILE),
+    "no_bits": (lambda path: save_rows(path, 0, 1), NO_CODE_FILE),
+    "width": (lambda path: save_rows(path, 9, 1), r"no 9 bits are in 1 bytes"),
+    "floats": (lambda path: save_rows(path, 8, 1, float), NO_CODE_FILE),
+    "cut_off": (save_half, r"it should have 222 bytes, but has 213"),
 }
 
 
@@ -124,7 +124,7 @@ FILES = {
 def test_load_refuses_other_files(tmp_path, write, message, mmap_mode):
     """Only files that `save` wrote are loaded; no pickle is opened."""
     write(tmp_path / "file")
-    with pytest.raises(TYPE_OR_VALUE, match=message):
+    with pytest.raises(ValueError, match=message):
         PackedCodes.load(tmp_path / "file", mmap_mode)
 
 

@@ -11,6 +11,7 @@ from numpy.testing import assert_array_equal
 from sklearn.model_selection import cross_val_score, train_test_split
 
 from sklhash import ITQ, HammingRetriever, PackedCodes
+from sklhash.code_files import CodesWriter
 
 
 @st.composite
@@ -80,7 +81,7 @@ def test_equality_and_concatenation(rng):
 
 @pytest.mark.parametrize("n_bits", [1, 8, 13, 64])
 @pytest.mark.parametrize(
-    ("mmap_mode", "n_samples"), [(None, 0), (None, 9), ("r", 1), ("r", 9)]
+    ("mmap_mode", "n_samples"), [(None, 0), (None, 9), ("r", 0), ("r", 1), ("r", 9)]
 )
 def test_files_keep_codes(mmap_mode, n_bits, n_samples, tmp_path, rng):
     """Saved codes are loaded the same, in memory or mapped."""
@@ -103,11 +104,11 @@ def test_failed_save_keeps_the_old_file(tmp_path, rng, monkeypatch):
     codes = PackedCodes.from_codes(rng.randint(2, size=(10, 12)))
     codes.save(tmp_path / "codes.npy")
 
-    def fail(file, *_, **__):
-        file.write(b"half")
+    def fail(writer):
+        writer._file.write(b"half")
         raise OSError("no space left")
 
-    monkeypatch.setattr(np, "save", fail)
+    monkeypatch.setattr(CodesWriter, "finish", fail)
     with pytest.raises(OSError, match="no space left"):
         codes[:3].save(tmp_path / "codes.npy")
     assert [path.name for path in tmp_path.iterdir()] == ["codes.npy"]
@@ -142,7 +143,9 @@ def test_files_are_plain_numpy(tmp_path, rng):
     codes = PackedCodes.from_codes(rng.randint(2, size=(10, 12)))
     codes.save(tmp_path / "codes.npy")
     rows = np.load(tmp_path / "codes.npy", allow_pickle=False)
-    assert_array_equal(rows["bits12"], codes.packed)
+    (field,) = rows.dtype.names
+    assert field.startswith("sklhash1_bits12_crc")
+    assert_array_equal(rows[field], codes.packed)
 
 
 def test_pickling(rng):

@@ -22,9 +22,10 @@ from sklhash import (
     SphericalHashing,
 )
 from sklhash.base import BaseHasher
-from sklhash.encoding import call_in_threads, room_for_codes
+from sklhash.encoding import room_for_codes
 from sklhash.linear import BLOCK_BYTES, LinearHasher, project
 from sklhash.rows import BATCH_ROWS
+from sklhash.workers import call_in_threads
 
 N = 2 * BATCH_ROWS + 77  # three batches
 HASHERS = [
@@ -111,18 +112,17 @@ def test_integers_are_converted_batch_by_batch(rng):
 
 
 def test_into_a_file_that_packed_codes_load(rows, tmp_path):
-    """A mapped field of a structured file becomes what `PackedCodes.save` writes."""
+    """A file made by `create` is filled, and becomes, saved again, as any other."""
     X, y = rows
     hasher = fitted(ITQ(12, random_state=0), X, y)
-    row = np.dtype([("bits12", np.uint8, (2,))])
-    out = np.lib.format.open_memmap(tmp_path / "codes.npy", "w+", row, (N,))
-    codes = hasher.encode(X, n_jobs=2, out=out["bits12"])
+    made = PackedCodes.create(tmp_path / "codes.npy", N, 12)
+    codes = hasher.encode(X, n_jobs=2, out=made.packed)
     assert isinstance(codes.packed, np.memmap)
-    out.flush()
+    assert PackedCodes.load(tmp_path / "codes.npy", mmap_mode="r") == codes
     hasher.encode(X).save(tmp_path / "expected.npy")
+    codes.save(tmp_path / "codes.npy")
     written = (tmp_path / "codes.npy").read_bytes()
     assert written == (tmp_path / "expected.npy").read_bytes()
-    assert PackedCodes.load(tmp_path / "codes.npy", mmap_mode="r") == codes
 
 
 @pytest.mark.parametrize(

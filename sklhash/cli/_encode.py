@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from sklhash.code_files import CodesWriter, written_whole
 from sklhash.codes import PackedCodes
 from sklhash.encoding import encode_with, last_step
 
@@ -18,7 +19,7 @@ from ._errors import CommandError
 from ._files import open_rows
 from ._hashers import build, check_labels_given, make_hasher, needs_labels
 from ._models import SUFFIXES, check_can_save, load_model, save_model
-from ._outputs import CodesWriter, check_file, check_not_input, written_whole
+from ._outputs import check_file, check_not_input
 from ._progress import progress_bar
 from ._rows import RowFile
 from ._words import bytes_in_words, say
@@ -96,7 +97,7 @@ def write_codes(
             codes = encode_batch(model, X, n_jobs)
             if writer is None:
                 writer, row_bytes = CodesWriter(file, codes.n_bits), X[0].nbytes
-            writer.append(codes)
+            writer.append(codes.packed)
             rows.release()
             progress(writer.n_rows, rows.n_rows)
         if writer is None:

@@ -8,9 +8,10 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from sklhash._extras import require as import_optional
 
 #: What archives raise that are cut off or changed.
 DAMAGED = (EOFError, zipfile.BadZipFile, zlib.error)
@@ -86,12 +87,9 @@ def require(module: str, extra: str, why: str) -> Any:
         If it is missing.
     """
     try:
-        return import_module(module)
+        return import_optional(module, extra, why)
     except ImportError as error:
-        package = module.partition(".")[0]
-        raise CommandError(
-            f'{why} needs {package}: pip install "sklhash[{extra}]"'
-        ) from error
+        raise CommandError(str(error)) from error
 
 
 def list_names(names: Iterable[str], limit: int = 12) -> str:

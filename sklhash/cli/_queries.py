@@ -6,8 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from sklhash.code_files import is_code_file
 from sklhash.codes import PackedCodes
 
 from ._encode import encode_batch
@@ -36,6 +35,8 @@ def load_codes(path: Path, name: str) -> PackedCodes:
     try:
         codes = PackedCodes.load(path, mmap_mode="r")
     except ValueError as error:
+        if is_code_file(path):  # damaged, or of a newer version
+            raise CommandError(f"{name} {error}") from error
         raise CommandError(
             f"{name} {path} holds no codes: make them by sklhash encode"
         ) from error
@@ -56,7 +57,7 @@ def read_queries(arguments: Namespace) -> PackedCodes:
     PackedCodes
     """
     path = arguments.queries
-    if _holds_codes(path):
+    if path.suffix == ".npy" and is_code_file(path):
         if arguments.model is not None:
             if not arguments.model.is_file():
                 raise CommandError(f"--model {arguments.model}: there is no such file")
@@ -89,12 +90,3 @@ def _hash(rows: RowFile, model: Any, n_jobs: int | None) -> PackedCodes:
     if not parts:
         raise CommandError(f"{rows.path} holds no rows")
     return PackedCodes.concatenate(parts)
-
-
-def _holds_codes(path: Path) -> bool:
-    if path.suffix != ".npy" or not path.is_file():
-        return False
-    try:
-        return bool(np.load(path, mmap_mode="r", allow_pickle=False).dtype.names)
-    except (ValueError, EOFError):
-        return False

@@ -10,10 +10,11 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from sklhash.code_files import written_whole
+
 from ._answer import Answer
 from ._figures import FIGURES, DrawnFigure
 from ._html import page
-from ._outputs import written_whole
 
 
 @dataclass(frozen=True)

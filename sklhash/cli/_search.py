@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
+from sklhash.code_files import written_whole
 from sklhash.codes import PackedCodes
 from sklhash.retrieval import HammingRetriever
 from sklhash.rows import release
@@ -19,7 +20,7 @@ from sklhash.shards import merge_neighbors
 
 from ._errors import CommandError
 from ._found import print_table, write_neighbors
-from ._outputs import check_file, check_not_input, written_whole
+from ._outputs import check_file, check_not_input
 from ._progress import progress_bar
 from ._queries import load_codes, read_queries
 
