@@ -9,7 +9,18 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
-from sklhash import HammingRetriever, PackedCodes, SoftPairwiseHasher, UHGAHasher
+from sklhash import (
+    ITQ,
+    AnchorGraphHashing,
+    HammingRetriever,
+    PackedCodes,
+    SoftPairwiseHasher,
+    SpectralHashing,
+    SphericalHashing,
+    SupervisedDiscreteHashing,
+    UHGAHasher,
+    to_torch,
+)
 from sklhash.hamming import _torch, top_k, within_radius
 from sklhash.hamming._torch import DeviceGallery, top_k_on_device
 
@@ -287,3 +298,33 @@ def test_a_retriever_on_the_gpu(rng):
     other = pickle.loads(pickle.dumps(retriever)).set_params(device="cpu")
     expected = expected.kneighbors(codes[:5])
     assert_array_equal(other.kneighbors(codes[:5])[1], expected[1])
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.parametrize(
+    "hasher",
+    [
+        ITQ(13, random_state=0),
+        SpectralHashing(13, range="quantile"),
+        SphericalHashing(13, max_iter=300, random_state=0),
+        SupervisedDiscreteHashing(13, n_anchors=100, random_state=0),
+        AnchorGraphHashing(13, n_anchors=100, random_state=0),
+        UHGAHasher(**SMALL),
+    ],
+    ids=lambda hasher: type(hasher).__name__,
+)
+def test_modules_on_the_gpu(hasher, digits, rng):
+    """A module that has moved there gives the codes of the CPU, and so if compiled."""
+    X, y = digits
+    X = X + rng.standard_normal(X.shape)  # no row lies on a boundary
+    packing = to_torch(hasher.fit(X, y), output="packed").cuda()
+    module, rows = to_torch(hasher), torch.tensor(X)
+    expected = hasher.transform(X)
+    assert np.mean(module(rows).numpy() == expected) >= 0.999
+    codes = module.cuda()(rows.cuda())
+    assert codes.is_cuda
+    assert np.mean(codes.cpu().numpy() == expected) >= 0.999
+    packed = PackedCodes(packing(rows.cuda()).cpu().numpy(), packing.n_bits)
+    assert packed == PackedCodes.from_codes(codes.cpu().numpy())
+    compiled = torch.compile(module)(rows.cuda())
+    assert np.mean(compiled.cpu().numpy() == expected) >= 0.999
