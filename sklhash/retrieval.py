@@ -25,6 +25,7 @@ from ._sklearn import (
     fit_context,
     raise_for_params,
 )
+from ._stamps import stamp, unstamp
 from .codes import PackedCodes
 from .encoding import encode_with
 from .graphs import NeighborGraphs
@@ -131,6 +132,9 @@ class HammingRetriever(CallbackSupportMixin, NeighborGraphs, BaseEstimator):
     same on every machine. Without a hasher X holds 0/1, boolean, -1/+1 or real values,
     of which a bit is ``> 0``, or is a :class:`PackedCodes`. At the end of a pipeline
     the neighbours of X are ``pipe[-1].kneighbors(pipe[:-1].transform(X))``.
+
+    Several threads may search one retriever at once. None may while another one calls
+    `fit` or `partial_fit`, which change several attributes, one after the other.
 
     Distances are int32 numbers of bits, or float64 otherwise. Spherical ones are ranked
     as fractions of whole numbers, so that rounding neither makes nor breaks a tie.
@@ -551,7 +555,7 @@ class HammingRetriever(CallbackSupportMixin, NeighborGraphs, BaseEstimator):
     def _check_n_neighbors(self, n_neighbors):
         if n_neighbors is None:
             n_neighbors = self.n_neighbors
-        if not isinstance(n_neighbors, Integral):
+        if isinstance(n_neighbors, bool) or not isinstance(n_neighbors, Integral):
             raise TypeError(
                 f"n_neighbors does not take {type(n_neighbors)} value, enter integer "
                 "value"
@@ -619,25 +623,28 @@ class HammingRetriever(CallbackSupportMixin, NeighborGraphs, BaseEstimator):
 
     def _current_index(self):
         """Give what searches the gallery, as `algorithm` and `device` now are."""
-        kind = self.algorithm, self.device
-        if self._index is None or self._index[0] != kind:
-            index = index_of(self.gallery_codes_, *kind)
-            self._index = kind, index
-        return self._index[1]
+        kind, gallery, found = (self.algorithm, self.device), self.gallery_codes_, None
+        if self._index is not None and self._index[0] == kind:
+            found = self._index[1]
+        # It holds another gallery after a `partial_fit` that was interrupted.
+        if found is None or found.packed is not gallery.packed:
+            found = index_of(gallery, *kind)
+            self._index = kind, found
+        return found
 
     def _forget_index(self):
         self._index = None
         self._current_index()  # searching is not to change attributes
 
     def __getstate__(self):
-        """Leave out what can be built again."""
-        state = super().__getstate__().copy()
+        """Leave out what can be built again, and say which version this is from."""
+        state = stamp(super().__getstate__())
         state.pop("_index", None)
         return state
 
     def __setstate__(self, state):
         """Build it again when it is wanted; a device may be missing here."""
-        super().__setstate__(state)
+        super().__setstate__(unstamp(state, type(self).__name__))
         if hasattr(self, "gallery_codes_"):
             self._forget_index()
 

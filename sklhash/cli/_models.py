@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ._errors import CommandError, list_names, require
+from sklhash.estimator_files import load_estimator, save_estimator
+
+from ._errors import CommandError, require
 
 SUFFIXES = (".skops", ".joblib")
 
@@ -13,7 +15,7 @@ SUFFIXES = (".skops", ".joblib")
 def check_can_save(path: Path) -> None:
     """Look for what writes a model, before it takes hours to fit."""
     if path.suffix == ".skops":
-        _skops()
+        _require_skops()
 
 
 def save_model(model: Any, path: Path) -> None:
@@ -26,7 +28,7 @@ def save_model(model: Any, path: Path) -> None:
         Its suffix chooses the form.
     """
     if path.suffix == ".skops":
-        _skops().dump(model, path)
+        save_estimator(model, path)
     else:
         import joblib
 
@@ -39,8 +41,8 @@ def load_model(path: Path) -> Any:
     Parameters
     ----------
     path : Path
-        A ``.skops`` file is refused if it holds more than numbers and classes of
-        sklhash and scikit-learn; a ``.joblib`` file runs what code it holds.
+        A ``.skops`` file is refused if it holds more than `load_estimator` trusts; a
+        ``.joblib`` file runs what code it holds.
 
     Returns
     -------
@@ -65,22 +67,14 @@ def load_model(path: Path) -> Any:
 
 
 def _load_skops(path: Path) -> Any:
-    skops = _skops()
+    _require_skops()
     try:
-        unknown = skops.get_untrusted_types(file=path)
-        ours = [name for name in unknown if name.startswith("sklhash.")]
-        foreign = sorted(set(unknown) - set(ours))
-        if not foreign:
-            return skops.load(path, trusted=ours)
-    except PermissionError:
-        raise
-    except Exception as error:  # a damaged archive shows itself in many ways
-        raise CommandError(_unreadable(path)) from error
-    raise CommandError(
-        f"--model {path} holds types of neither sklhash nor scikit-learn, which may "
-        f"run code: {list_names(foreign)}. If you trust it, load it by skops and save "
-        "it as .joblib"
-    )
+        return load_estimator(path)
+    except ValueError as error:
+        raise CommandError(
+            f"--model {error}. Make it again, by sklhash encode --save-model; one of "
+            "other types, if you trust it, load in Python and save as .joblib"
+        ) from error
 
 
 def _load_joblib(path: Path) -> Any:
@@ -91,14 +85,11 @@ def _load_joblib(path: Path) -> Any:
     except PermissionError:
         raise
     except Exception as error:  # a pickle can raise anything
-        raise CommandError(f"{_unreadable(path)} ({type(error).__name__})") from error
+        raise CommandError(
+            f"--model {path} cannot be read ({type(error).__name__}): make it again, "
+            "by sklhash encode --save-model"
+        ) from error
 
 
-def _unreadable(path: Path) -> str:
-    return (
-        f"--model {path} cannot be read: make it again, by sklhash encode --save-model"
-    )
-
-
-def _skops() -> Any:
-    return require("skops.io", "skops", "a .skops model")
+def _require_skops() -> None:
+    require("skops.io", "skops", "a .skops model")

@@ -39,8 +39,17 @@ OPTIMIZERS = {
 #: only told if all codes are equal: a share of them says little.
 INSPECTED_ROWS, FEW_ROWS = 2000, 200
 
+#: Values of an example that a pickled network of ours may be for.
+MAX_VALUES = 2**27
+
 #: Height and width that images must have for `ConvNet`, which halves them three times.
 MIN_SIZE = 8
+
+
+#: What the design of a network consists of; see `build_module`.
+_DESIGN = {"shape", "module", "n_bits", "hidden_units", "mean", "scale"}
+
+_MISFIT = "this hasher is damaged: its design does not fit its weights"
 
 
 class DeepHasher(BaseHasher):
@@ -344,9 +353,15 @@ class DeepHasher(BaseHasher):
 
     def __setstate__(self, state):
         """Build the net again, on this machine's device."""
+        state = dict(state)
         frozen = state.pop("_frozen", None)
         super().__setstate__(state)
         if frozen is not None:
+            if not _is_whole(vars(self), frozen, self._get_param_names()):
+                raise ValueError(
+                    f"this {type(self).__name__} is damaged: its design is none"
+                )
+            _check_size(self._design, frozen, self._trained_with)
             try:
                 device = resolve_device(self.device)
             except ValueError:  # trained on a device that this machine lacks
@@ -372,6 +387,84 @@ class _Batches:
         """Check one batch and give it, as a tensor."""
         ((_, batch),) = Examples(self.X[rows]).checked()
         return batch
+
+
+def _is_whole(state, frozen, names):
+    """Tell whether a network can be built from a state, before anything is called.
+
+    A state may be from a file of a stranger, which `load_estimator` then looks through
+    for what may be called; here are the numbers that it is called with.
+
+    Parameters
+    ----------
+    state : dict
+        The attributes.
+    frozen : dict
+        As given by `freeze`.
+    names : list of str
+        Of the parameters.
+
+    Returns
+    -------
+    is_whole : bool
+    """
+    design, settings = state.get("_design"), state.get("_trained_with")
+    kinds = (type(design), type(settings), type(frozen), type(state.get("_seed")))
+    return (
+        kinds == (dict, dict, dict, int)
+        and design.keys() == _DESIGN
+        and settings.keys() == set(names)
+        and type(design["shape"]) is tuple
+        and len(design["shape"]) in (1, 3)
+        and type(design["hidden_units"]) is tuple
+        and all(
+            _is_count(n)
+            for n in (design["n_bits"], *design["shape"], *design["hidden_units"])
+        )
+        and all(type(design[name]) is np.ndarray for name in ("mean", "scale"))
+        and (design["module"] is None or callable(design["module"]))
+        and type(frozen.get("module")) is dict
+    )
+
+
+def _is_count(value):
+    return isinstance(value, int | np.integer) and value >= 1
+
+
+def _check_size(design, frozen, settings):
+    """Refuse a design larger than the weights at hand; building it may take a while.
+
+    Parameters
+    ----------
+    design : dict
+        As in `build_module`. Other networks than ours are not looked at.
+    frozen : dict
+        As given by `freeze`.
+    settings : dict
+        The parameters trained with.
+    """
+    weights, module = frozen["module"], design["module"]
+    units = settings["attention_units"] if settings["attention_weight"] else 0
+    if units and not (
+        _is_count(units) and units <= _n_values(frozen.get("attention", {}))
+    ):
+        raise ValueError(_MISFIT)
+    ours = module is None or getattr(module, "__module__", "").startswith(__package__)
+    if not ours or isinstance(module, torch.nn.Module):
+        return
+    asked = np.inf
+    if len(design["hidden_units"]) <= len(weights):
+        with torch.device("meta"):  # where weights have a shape only
+            shape, n_bits = design["shape"], design["n_bits"]
+            empty = module(shape[0], n_bits) if module else build_module(design)
+        asked = sum(value.numel() for value in empty.state_dict().values())
+    if asked > _n_values(weights) or np.prod(design["shape"], dtype=float) > MAX_VALUES:
+        raise ValueError(_MISFIT)
+
+
+def _n_values(arrays):
+    """Count numbers; what is no array counts for nothing, and is not made one."""
+    return sum(value.size for value in arrays.values() if type(value) is np.ndarray)
 
 
 def _is_scheduler(callback):
