@@ -16,9 +16,12 @@ from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._sklearn import check_same_namespace, get_namespace_and_device, move_to
+from ._stamps import stamp, unstamp
 from .codes import PackedCodes, pack
-from .encoding import call_in_threads, room_for_codes
+from .encoding import room_for_codes
+from .remote_encoding import encode_elsewhere, is_dask_array, row_like
 from .rows import BATCH_ROWS, Batches, float_dtypes, is_array_api, release, stack
+from .workers import call_in_threads
 
 
 class BaseHasher(
@@ -94,14 +97,22 @@ class BaseHasher(
         Besides the codes, each thread holds the projections of one batch of 8192 rows,
         and the rows themselves where they must be converted to floats.
 
+        Under a joblib backend of other processes or machines, which
+        :func:`joblib.parallel_config` chooses, such as ``"dask"``, several batches
+        together are a task: their rows, and the hasher, are sent to a worker, and the
+        codes come back. Rows of other array namespaces than NumPy's stay here.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            May be a memory map: it is read batch by batch.
+            May be a memory map: it is read batch by batch. May be a Dask array: its
+            blocks are hashed where Dask computes them, and only their codes come here.
         n_jobs : int, default=None
             Threads, as in joblib; with several, BLAS runs on one in each. The codes do
             not depend on it. With None, linear hashers take as many as BLAS would, and
-            other hashers one, which leaves BLAS, or PyTorch, to its own.
+            other hashers one, which leaves BLAS, or PyTorch, to its own. Under a
+            backend as above jobs are tasks at a time, and with 1 nothing is sent. Dask
+            takes all its workers, and Dask arrays leave it to Dask.
         out : ndarray of shape (n_samples, ceil(n_bits / 8)), dtype uint8, default=None
             Where to put the codes, such as a memory map. None makes an array. If X
             turns out bad only after some batches, as where one of its last rows is NaN,
@@ -117,11 +128,15 @@ class BaseHasher(
         TypeError
             If `out` is no uint8 array.
         ValueError
-            If X is not as in `fit` or not finite, or if `out` has another shape, cannot
-            be written to, or shares memory with X. In the latter cases nothing has been
-            written.
+            If X is not as in `fit` or not finite, or is a Dask array that does not know
+            the sizes of its chunks; or if `out` has another shape, cannot be written
+            to, or shares memory with X. In the latter cases nothing has been written.
         """
-        batches, n_bits = self._batches(X, "encode"), self._n_features_out
+        lazy = is_dask_array(X)
+        batches = self._batches(row_like(X) if lazy else X, "encode")
+        if lazy:
+            batches.shape = X.shape
+        n_bits = self._n_features_out
         packed = room_for_codes(out, batches.shape[0], n_bits, batches.X)
 
         def encode(batch, rows):
@@ -133,7 +148,14 @@ class BaseHasher(
                 )
             packed[rows] = pack(move_to(codes, xp=np, device="cpu"))
 
-        self._map(encode, batches, n_jobs)
+        parts = encode_elsewhere(
+            self, X if lazy else batches.X, batches.slices(), n_jobs
+        )
+        if parts is None:
+            self._map(encode, batches, n_jobs)
+        else:
+            for rows, codes in parts:
+                packed[rows] = codes
         return PackedCodes(packed, n_bits)
 
     def _map(self, function, batches, n_jobs=None):
@@ -263,6 +285,14 @@ class BaseHasher(
         if not hasattr(self, "n_features_in_"):
             raise AttributeError("_n_features_out")
         return self.n_bits
+
+    def __getstate__(self):
+        """Say which version of sklhash the state is from."""
+        return stamp(super().__getstate__())
+
+    def __setstate__(self, state):
+        """Take over a state that this version can read."""
+        super().__setstate__(unstamp(state, type(self).__name__))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

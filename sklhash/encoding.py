@@ -1,23 +1,16 @@
-"""The packed codes that any estimator makes of rows, and how they are filled in."""
+"""The packed codes that any estimator makes of rows, and room for them."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
-from functools import cache
 from typing import Any
 
 import numpy as np
-from joblib.parallel import get_active_backend
 from numpy.typing import NDArray
-from sklearn import config_context, get_config
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
-from threadpoolctl import ThreadpoolController
 
 from .codes import PackedCodes
+from .remote_encoding import is_dask_array
 
 
 def encode_with(estimator: Any, X: Any) -> PackedCodes:
@@ -38,6 +31,7 @@ def encode_with(estimator: Any, X: Any) -> PackedCodes:
     estimator = unwrap(estimator)
     if isinstance(estimator, Pipeline):
         if len(estimator.steps) > 1:
+            X = X.compute() if is_dask_array(X) else X  # other steps know no blocks
             X = estimator[:-1].transform(X)
         return encode_with(estimator[-1], X)
     if estimator is None or isinstance(estimator, str):  # 'passthrough'
@@ -105,86 +99,6 @@ def room_for_codes(
     if isinstance(X, np.ndarray) and np.shares_memory(X, out):
         raise ValueError("out shares memory with X: give an array of its own")
     return out
-
-
-def call_in_threads(
-    task: Callable[[Any], Any],
-    items: Sequence[Any],
-    n_jobs: int | None,
-    *,
-    instead_of_blas: bool = False,
-) -> list[Any]:
-    """Call a task for each item; none is at work any more when this returns or raises.
-
-    Parameters
-    ----------
-    task : callable
-        It sees scikit-learn's configuration of the calling thread.
-    items : sequence
-    n_jobs : int or None
-        Threads, as in joblib. With several, BLAS runs on one in each of them, as theirs
-        would only be in each other's way.
-    instead_of_blas : bool, default=False
-        Keep BLAS to one thread in any case, unless there is but one item; if `n_jobs`
-        is None, take as many threads as BLAS would.
-
-    Returns
-    -------
-    results : list
-        In the order of the items.
-    """
-    # Not `effective_n_jobs`: it warns where processes cannot start others.
-    backend, default = get_active_backend(require="sharedmem")
-    n_threads = backend.effective_n_jobs(default if n_jobs is None else n_jobs)
-    if n_threads == 1 and n_jobs is None and instead_of_blas:
-        n_threads = max((blas["num_threads"] for blas in _blas().info()), default=1)
-    n_threads = min(n_threads, len(items))
-    if n_threads <= 1:
-        limited = instead_of_blas and len(items) > 1
-        with _single_threaded_blas if limited else nullcontext():
-            return [task(item) for item in items]
-    config = get_config()
-
-    def configured(item: Any) -> Any:
-        with config_context(**config):
-            return task(item)
-
-    with _single_threaded_blas, ThreadPoolExecutor(n_threads) as pool:
-        return list(pool.map(configured, items))
-
-
-@cache
-def _blas() -> Any:
-    """Find BLAS among the libraries that are loaded, which takes milliseconds."""
-    return ThreadpoolController().select(user_api="blas")
-
-
-class _SingleThreadedBlas:
-    """Keeps BLAS to one thread while anyone asks for it.
-
-    The limit holds for the whole process. Callers in several threads share it, or the
-    last of them to leave would restore what another one had set.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._n_users = 0
-        self._limits: Any = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._n_users == 0:
-                self._limits = _blas().limit(limits=1)
-            self._n_users += 1
-
-    def __exit__(self, *error: object) -> None:
-        with self._lock:
-            self._n_users -= 1
-            if self._n_users == 0:
-                self._limits.restore_original_limits()
-
-
-_single_threaded_blas = _SingleThreadedBlas()
 
 
 def unwrap(estimator: Any) -> Any:

@@ -63,6 +63,39 @@ def test_default_number_of_merged_neighbors():
     assert_array_equal(positions, [[0]])
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("dtype", [np.int32, np.float32, np.float64])
+def test_empty_parts_change_nothing(dtype, place):
+    """A gallery without rows adds neither neighbours nor the dtype of its part."""
+    parts = [(np.array([[1, 2]], dtype), [[0, 1]]), (np.array([[1]], dtype), [[0]])]
+    sizes = [2, 1]
+    parts.insert(place, ([[]], [[]]))
+    sizes.insert(place, 0)
+    distances, positions = merge_neighbors(parts, sizes, n_neighbors=3)
+    assert_array_equal(distances, [[1, 1, 2]])
+    assert_array_equal(positions, [[0, 2, 1]])
+    assert distances.dtype == dtype
+    assert positions.dtype == np.intp
+
+
+def test_only_empty_parts():
+    """Of galleries without rows there is an empty answer, of the first one's dtype."""
+    first, second = np.empty((2, 0), np.int32), np.empty((2, 0))
+    distances, positions = merge_neighbors([(first, first), (second, second)], [0, 0])
+    assert distances.shape == positions.shape == (2, 0)
+    assert distances.dtype == np.int32
+    assert positions.dtype == np.intp
+
+
+@pytest.mark.parametrize("dtype", [*"bBhHiIlLqQ", object])
+def test_sizes_of_any_integer_type(dtype):
+    """Sizes of narrow types do not overflow where they are added up."""
+    parts = [([[distance]], [[99]]) for distance in (3, 2, 1)]
+    for sizes in (np.full(3, 100, dtype), list(np.full(3, 100, dtype))):
+        _, positions = merge_neighbors(parts, sizes)
+        assert_array_equal(positions, [[299]])
+
+
 @pytest.mark.parametrize("rerank", [None, "euclidean"])
 @pytest.mark.parametrize("metric", METRICS)
 def test_retrievers_of_shards_merge_to_one(metric, rerank, digits):
@@ -108,6 +141,19 @@ def test_sharded_search_equals_one_search(metric, in_files, tmp_path):
                 assert mine.dtype == wanted.dtype
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_nothing_is_within_empty_shards(metric):
+    """A radius search of shards without codes finds nothing for each query."""
+    queries, gallery = queries_of(metric)
+    some = search_shards_within(queries, [gallery], 1, metric=metric)
+    found = search_shards_within(queries, [gallery[:0]] * 2, 1, metric=metric)
+    for one, two in zip(found, some, strict=True):
+        assert len(one) == len(two)
+        for mine, wanted in zip(one, two, strict=True):
+            assert mine.shape == (0,)
+            assert mine.dtype == wanted.dtype
+
+
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_any_backend_gives_the_same(backend, tmp_path):
     """Two threads and two processes answer alike; processes map the files."""
@@ -132,6 +178,16 @@ def within(radius):
 
 
 PART = np.array([[1, 2]]), np.array([[0, 1]])
+
+
+def merge(distances):
+    return merge_neighbors([(distances, [[0, 1]])], [2])
+
+
+def sized(size):
+    return merge_neighbors([PART, PART], [2, size])
+
+
 REFUSED = [
     Case("no_shards", lambda: search(shards=[]), r"shards is empty"),
     Case("one_shard", lambda: search(shards=PACKED), r"sequence of", TypeError),
@@ -149,7 +205,28 @@ REFUSED = [
     Case("radius", lambda: within(-1), r"radius must be a finite number >= 0"),
     Case("radius_nan", lambda: within(np.nan), r"radius must be a finite number"),
     Case("radius_str", lambda: within("2"), r"radius must be a number", TypeError),
+    Case("empty", lambda: search(shards=[PACKED[:0]] * 2), r"galleries hold 0 rows"),
     Case("no_parts", lambda: merge_neighbors([], []), r"needs one or more parts"),
+    Case("nan", lambda: merge([[1.0, np.nan]]), r"hold NaN, .* replace it, by inf"),
+    Case("words", lambda: merge([["1", "2"]]), r"as a search gives.*<U1", TypeError),
+    Case("complex", lambda: merge([[1, 2j]]), r"or floats, .* complex128", TypeError),
+    Case("bool", lambda: merge([[False, True]]), r"integers or.* bool", TypeError),
+    Case("object", lambda: merge([[1, None]]), r"integers or.* object", TypeError),
+    Case("size_float", lambda: sized(2.0), r"sizes\[1\] must be an int", TypeError),
+    Case("size_none", lambda: sized(None), r"such as len\(codes\); got No", TypeError),
+    Case("size_str", lambda: sized("2"), r"rows of a gallery, .* got '2'", TypeError),
+    Case("size_bool", lambda: sized(True), r"an integer, .* got True", TypeError),
+    Case("size_numpy_bool", lambda: sized(np.True_), r"got .*True", TypeError),
+    Case("size_negative", lambda: sized(-1), r"sizes\[1\] must be 0 or more; got -1"),
+    Case("size_huge", lambda: sized(2**63), r"more than positions can count"),
+    Case(
+        "no_sizes", lambda: merge_neighbors([PART], None), r"sequence.*None", TypeError
+    ),
+    Case(
+        "only_empty",
+        lambda: merge_neighbors([([[]], [[]])], [0], n_neighbors=1),
+        r"n_neighbors=1 needs neighbours, but the galleries hold 0 rows",
+    ),
     Case("sizes", lambda: merge_neighbors([PART], [2, 3]), r"got 1 parts and 2 sizes"),
     Case("three", lambda: merge_neighbors([(*PART, 1)], [2]), r"got 3 values"),
     Case("shape", lambda: merge_neighbors([(PART[0], [[1]])], [2]), r"have one shape"),
