@@ -101,6 +101,7 @@ def test_scoring_monitor_logs_map(digits):
 
 def test_progress_bars_show_iterations(digits, capsys):
     """A bar names the hasher and ends full, alone and inside a grid search."""
+    pytest.importorskip("rich")
     X, y = digits
     ITQ(8, random_state=0).set_callbacks(ProgressBar()).fit(X)
     shown = capsys.readouterr().out
@@ -114,6 +115,7 @@ def test_progress_bars_show_iterations(digits, capsys):
 
 def test_retriever_hands_callbacks_to_its_hasher(digits, capsys):
     """A bar on a retriever shows the iterations of its hasher."""
+    pytest.importorskip("rich")
     retriever = HammingRetriever(ITQ(8, random_state=0)).set_callbacks(ProgressBar())
     codes = retriever.fit(*digits).gallery_codes_
     shown = capsys.readouterr().out

@@ -10,11 +10,8 @@ import tracemalloc
 import zipfile
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
-from pyarrow import parquet
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -25,6 +22,12 @@ from sklhash.cli import _progress, _rows, _search, main
 from sklhash.cli._errors import require
 from sklhash.cli._files import open_rows
 from sklhash.cli._hashers import HASHERS, build, make_hasher
+
+pd = pytest.importorskip("pandas")
+pa = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
+pytest.importorskip("matplotlib")
+pytest.importorskip("skops")
 
 N = 300
 
@@ -382,7 +385,7 @@ def test_memory_is_bounded(name, tmp_path, monkeypatch, rng):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(PackedCodes.load(out)) == 20_000
-    assert peak < X.nbytes / 2  # modules that are loaded meanwhile, too
+    assert peak < X.nbytes * 2 / 3  # modules that are loaded meanwhile, too
 
 
 def test_nothing_is_left_of_a_failure(folder, tmp_path, monkeypatch, capsys):
@@ -680,7 +683,7 @@ def test_models_of_unknown_types_are_refused(folder, tmp_path, capsys):
     dump(Foreign(), tmp_path / "m.skops")
     options = ["--out", tmp_path / "c.npy", "--model", tmp_path / "m.skops"]
     assert call("encode", folder / "rows.npy", *options) == 2
-    assert "holds types of neither sklhash nor scikit-learn" in capsys.readouterr().err
+    assert "holds types that are not trusted" in capsys.readouterr().err
 
 
 def test_plain_progress(capsys):

@@ -219,8 +219,7 @@ def test_neighbors_metric_and_reference(small):
 
 def test_kinds_of_rows(small, tmp_path):
     """Arrays, memory maps, sparse matrices and frames give the same figures."""
-    import pandas as pd
-    import polars as pl
+    pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
 
     X, y = small
     np.save(tmp_path / "X.npy", X)
@@ -590,6 +589,7 @@ def test_progress_function(small):
 
 def test_progress_bar(small, capsys, monkeypatch):
     """True shows a bar; without rich it says what to install."""
+    pytest.importorskip("rich")
     compare_hashers(ITQ(), *small, n_bits=8, splits=1, progress=True)
     assert "3/3" in capsys.readouterr().out
     monkeypatch.setitem(sys.modules, "rich", None)
@@ -747,6 +747,8 @@ def test_html(comparison):
 
 def test_frames(comparison, monkeypatch):
     """A comparison turns into a pandas or polars frame, of means or of runs."""
+    pytest.importorskip("pandas")
+    pytest.importorskip("polars")
     summary, runs = comparison.to_pandas(), comparison.to_pandas("runs")
     assert len(summary) == 8
     assert len(runs) == len(comparison.records) == 16
@@ -987,8 +989,7 @@ def test_references_are_ranked_once_on_equal_splits(digits):
 
 def test_bytes_of_a_row():
     """Rows are as large as what holds them, whatever that is."""
-    import pandas as pd
-    import polars as pl
+    pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
 
     X = np.arange(12.0).reshape(4, 3)
     columns = {
@@ -1012,6 +1013,8 @@ def test_bytes_of_a_row():
 
 def test_sizes_of_long_frames(comparison):
     """A fraction of a byte survives, though it comes after hundreds of whole ones."""
+    pytest.importorskip("pandas")
+    pytest.importorskip("polars")
     record = comparison.records[0]
     sparse = {**record, "n_bits": None, "bytes_per_item": 12.5}
     long = dataclasses.replace(comparison, records=[record] * 150 + [sparse])
@@ -1112,7 +1115,7 @@ def test_fewest_bits_of_what_has_no_error(comparison):
 
 def test_kinds_of_labels(small):
     """An index of a frame holds labels; a sparse column is an indicator matrix."""
-    import pandas as pd
+    pd = pytest.importorskip("pandas")
 
     X, y = small
     compare = partial(compare_hashers, ITQ(), X, n_bits=8, splits=1, metrics="map")

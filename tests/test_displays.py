@@ -6,10 +6,8 @@ import sys
 from itertools import pairwise
 from types import SimpleNamespace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgba
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.exceptions import NotFittedError
@@ -38,6 +36,9 @@ from sklhash.displays import (
 from sklhash.displays._names import metric_label, name_of
 from sklhash.displays._radii import spaced_points
 from sklhash.displays._styles import GREEN, VERMILION, curve_style
+
+plt = pytest.importorskip("matplotlib.pyplot")
+to_rgba = pytest.importorskip("matplotlib.colors").to_rgba
 
 CURVES = {
     "epoch": [1, 2, 3],

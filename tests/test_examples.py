@@ -4,9 +4,9 @@ import re
 import runpy
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pytest
 
+plt = pytest.importorskip("matplotlib.pyplot")
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted(ROOT.glob("examples/**/plot_*.py"))
 

@@ -4,9 +4,12 @@ import ast
 import os
 import subprocess
 import sys
+import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import sklhash
 import sklhash.displays
@@ -30,6 +33,7 @@ ROOT = Path(__file__).parents[1]
 def test_import_loads_nothing_heavy(module):
     """Importing loads neither networks, compilers, plots nor more than scikit-learn."""
     heavy = {"torch", "skorch", "numba", "matplotlib", "polars"}
+    heavy |= {"dask", "distributed", "faiss", "onnx", "onnxscript", "skops", "usearch"}
     heavy |= {f"sklearn.{name}" for name in ("cluster", "decomposition", "metrics")}
     program = f"import sys, {module}; print(*sys.modules)"
     run = subprocess.run(
@@ -67,11 +71,15 @@ def test_only_one_module_imports_private_names():
     assert offenders == {"_sklearn.py"}
 
 
-@pytest.mark.parametrize("name", ["test_sklearn_contract.py", "test_array_api.py"])
-def test_array_api_mode(name):
+@pytest.mark.parametrize(
+    ("name", "which"),
+    [("test_sklearn_contract.py", "array_api"), ("test_array_api.py", "")],
+)
+def test_array_api_mode(name, which):
     """Tests that need SciPy's array API hold where it is switched on."""
+    pytest.importorskip("array_api_strict")
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-rs", f"tests/{name}"],
+        [sys.executable, "-m", "pytest", "-q", "-rs", f"tests/{name}", "-k", which],
         cwd=ROOT,
         env={**os.environ, "SCIPY_ARRAY_API": "1", "PYTEST_ADDOPTS": ""},
         capture_output=True,
@@ -92,3 +100,19 @@ def test_every_test_says_what_holds():
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 assert ast.get_docstring(node), f"{path.name}: {node.name}"
+
+
+def test_oldest_versions_are_the_bounds():
+    """The tests of the oldest versions take the lower bounds that users are given."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    tested = {"arrow", "cli", "dask", "faiss", "onnx", "plot", "skops", "usearch"}
+    lines = (ROOT / "constraints-oldest.txt").read_text().splitlines()
+    pins = dict(line.partition("#")[0].split("==") for line in lines if "==" in line)
+    pins = {name: version.strip() for name, version in pins.items()}
+    assert pins.pop("torch") == "2.13.0"  # its bound is older: see the file
+    for line in chain(project["dependencies"], *(extras[name] for name in tested)):
+        bound = Requirement(line)
+        if bound.name not in ("sklhash", "torch"):
+            (oldest,) = (it.version for it in bound.specifier if it.operator == ">=")
+            assert f"{pins[bound.name]}.".startswith(f"{oldest}."), line

@@ -11,7 +11,6 @@ from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
@@ -26,6 +25,9 @@ from sklhash.cli._report import Report, as_json, write_report
 from sklhash.cli._splits import make_splits
 from sklhash.cli._words import bytes_in_words, score_in_words, seconds_in_words
 from sklhash.model_selection import RetrievalSplit, compare_hashers
+
+pd = pytest.importorskip("pandas")
+pytest.importorskip("matplotlib")
 
 N, BITS = 300, [4, 12]
 HASHERS = {

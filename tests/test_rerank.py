@@ -4,7 +4,6 @@ import pickle
 import tracemalloc
 
 import numpy as np
-import pandas as pd
 import pytest
 from bad_input import CODES, PACKED, Case, D, X, with_value
 from hypothesis import given, settings
@@ -332,8 +331,9 @@ def test_rows_in_any_layout(order, backend):
         "strided": np.repeat(rows, 2, axis=1)[:, ::2],
         "reversed": rows[::-1].copy()[::-1],
         "big-endian": rows.astype(">f8"),
-        "frame": pd.DataFrame(rows),
     }
+    if order == "frame":
+        layouts["frame"] = pytest.importorskip("pandas").DataFrame(rows)
     hasher = LSH if order == "frame" else frozen(rows)
     expected = HammingRetriever(hasher, rerank="cosine").fit(rows).kneighbors(rows[:5])
     given = layouts[order]

@@ -189,7 +189,7 @@ def test_seeds():
 
 def test_anything_with_rows_can_be_split():
     """Lists, sparse matrices, frames and packed codes are only counted."""
-    import pandas as pd
+    pd = pytest.importorskip("pandas")
 
     expected = retrieval_split(rows(10), random_state=0)
     assert isinstance(expected, RetrievalSplit)

@@ -1,7 +1,6 @@
 """SoftPairwiseHasher: labels of any form, rows without any, the curves, the quality."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
@@ -67,7 +66,7 @@ FORMS = {
     "int8": lambda Y: Y.astype(np.int8),
     "float": lambda Y: Y.astype(float),
     "list": np.ndarray.tolist,
-    "frame": pd.DataFrame,
+    "frame": lambda Y: pytest.importorskip("pandas").DataFrame(Y),
     "tensor": torch.tensor,
     "csr_matrix": as_csr,
     "csr_int64": lambda Y: as_csr(Y, np.int64),
@@ -98,7 +97,7 @@ class TestLabels:
             lambda y: -7 * y,
             lambda y: np.array([f"digit {c}" for c in y]),
             lambda y: np.array([f"digit {c}" for c in y], dtype=object),
-            lambda y: pd.Series(y, index=y),
+            lambda y: pytest.importorskip("pandas").Series(y, index=y),
             np.ndarray.tolist,
             lambda y: np.eye(10, dtype=int)[y],
             lambda y: sp.csr_array(np.eye(10)[y]),
