@@ -93,7 +93,9 @@ def seconds(task):
 
 def report(name, cluster, one):
     """Print a time and its ratio to that of one process."""
-    print(f"{name:20} {cluster:.3f} s, one process {one:.3f} s: {cluster / one:.2f}")
+    print(
+        f"{name:20} {cluster:.3f} s, one process {one:.3f} s, ratio {cluster / one:.2f}"
+    )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from scipy.sparse import csr_array, random_array
+from scipy.sparse import csr_array, dia_array
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import (
@@ -612,7 +612,7 @@ class TestForgedSchemas:
         """A design is a dict of numbers, and nothing is called before that is known."""
         with rewritten(fitted_network(data), tmp_path) as schema:
             schema["content"]["content"]["_design"] = forged
-        with pytest.raises(ValueError, match=r"would (call|hold)|its design is none"):
+        with pytest.raises(ValueError, match=r"would (call|hold)|parts of it are mis"):
             load_estimator(tmp_path / "e.skops")
 
     @pytest.mark.parametrize("name", ["shape", "n_bits", "hidden_units", "mean"])
@@ -622,7 +622,7 @@ class TestForgedSchemas:
         hasher = fitted_network(data)
         state = {**hasher.__getstate__()}
         state["_design"] = {**state["_design"], name: value}
-        with pytest.raises(ValueError, match=r"damaged: its design is none"):
+        with pytest.raises(ValueError, match=r"damaged: parts of it are missing"):
             SoftPairwiseHasher.__new__(SoftPairwiseHasher).__setstate__(state)
 
     @pytest.mark.parametrize("name", ["_design", "_trained_with", "_seed"])
@@ -631,7 +631,7 @@ class TestForgedSchemas:
         state = {**fitted_network(data).__getstate__()}
         whole = state.pop(name)
         for value in (None, [1], {**whole, "a": 1} if name != "_seed" else "a"):
-            with pytest.raises(ValueError, match=r"damaged: its design is none"):
+            with pytest.raises(ValueError, match=r"damaged: parts of it are missing"):
                 SoftPairwiseHasher.__new__(SoftPairwiseHasher).__setstate__(
                     {**state, name: value}
                 )
@@ -1047,7 +1047,7 @@ class TestForgedArrays:
         """Only those whose indices are checked."""
         import skops.io
 
-        steps = FunctionTransformer(kw_args={"a": random_array((9, 9), rng=0).todia()})
+        steps = FunctionTransformer(kw_args={"a": dia_array(np.eye(9))})
         skops.io.dump(steps, tmp_path / "e.skops")
         with pytest.raises(ValueError, match="is DIA: use CSR or CSC"):
             load_estimator(

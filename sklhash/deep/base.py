@@ -359,7 +359,8 @@ class DeepHasher(BaseHasher):
         if frozen is not None:
             if not _is_whole(vars(self), frozen, self._get_param_names()):
                 raise ValueError(
-                    f"this {type(self).__name__} is damaged: its design is none"
+                    f"this {type(self).__name__} is damaged: parts of it are missing, "
+                    "or of other types"
                 )
             _check_size(self._design, frozen, self._trained_with)
             try:
@@ -421,10 +422,14 @@ def _is_whole(state, frozen, names):
             _is_count(n)
             for n in (design["n_bits"], *design["shape"], *design["hidden_units"])
         )
-        and all(type(design[name]) is np.ndarray for name in ("mean", "scale"))
+        and all(_is_array(design[name]) for name in ("mean", "scale"))
         and (design["module"] is None or callable(design["module"]))
         and type(frozen.get("module")) is dict
     )
+
+
+def _is_array(value):
+    return type(value) in (np.ndarray, np.memmap)  # joblib maps files
 
 
 def _is_count(value):
@@ -464,7 +469,7 @@ def _check_size(design, frozen, settings):
 
 def _n_values(arrays):
     """Count numbers; what is no array counts for nothing, and is not made one."""
-    return sum(value.size for value in arrays.values() if type(value) is np.ndarray)
+    return sum(value.size for value in arrays.values() if _is_array(value))
 
 
 def _is_scheduler(callback):
