@@ -98,7 +98,7 @@ def test_many_blocks(seed, small_blocks):
     assert_same(held.within_radius(queries, radius), expected)
 
 
-@given(searches, st.one_of(st.integers(-1, 80), st.sampled_from([0.5, 2.9, np.inf])))
+@given(searches, st.one_of(st.integers(0, 80), st.sampled_from([0.5, 2.9, np.inf])))
 def test_radius_search(search, radius):
     """All codes up to a radius, none or everything included, are found in order."""
     queries, gallery = draw(**search)
